@@ -1,0 +1,79 @@
+"""Explanation methods: frozen dataclasses with a `name` and the one verb `attribute`.
+
+>>> explainer("occlusion_w10").attribute(model, inputs, targets, seeds=seeds)
+
+An attribution has the shape of the inputs. A name states the parameters that differ from the defaults:
+
+- ``gradient``, ``gradient_abs``, ``gradient_x_input``
+- ``integrated_gradients[_n<steps>]``, ``smoothgrad[_n<draws>][_s<noise>]``
+- ``occlusion_w<width>[_s<stride>][_v<value>][_scan<columns>][_single][-paper]``: widths and strides per axis are
+  joined by x (``occlusion_w5x5``), the value is a number, ``mean`` or ``mode``, and scan means that time is the
+  scan line of an image of that many columns
+- ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus``, ``lrp_alpha<alpha>beta<beta>``, ``lrp_gamma_g<gamma>``, for
+  networks that LRP can walk
+- the controls ``random`` and ``amplitude``
+"""
+
+from __future__ import annotations
+
+from ..protocols import Explainer
+from .controls import Amplitude, Random
+from .gradients import Gradient, GradientXInput, IntegratedGradients, SmoothGrad
+from .lrp import LRP
+from .occlusion import Occlusion, minmax
+
+__all__ = [
+    "CONTROLS",
+    "EXPLAINERS",
+    "LRP",
+    "LRP_EXPLAINERS",
+    "Amplitude",
+    "Explainer",
+    "Gradient",
+    "GradientXInput",
+    "IntegratedGradients",
+    "Occlusion",
+    "Random",
+    "SmoothGrad",
+    "explainer",
+    "minmax",
+]
+
+CONTROLS = ("random", "amplitude")
+"""What every explainer must beat."""
+
+EXPLAINERS = (
+    "gradient",
+    "gradient_abs",
+    "gradient_x_input",
+    "integrated_gradients",
+    "smoothgrad",
+    "occlusion_w1",
+    "occlusion_w5",
+    "occlusion_w10",
+    "occlusion_w20",
+    "occlusion_w40",
+    "occlusion_w10_v0.5",
+    "occlusion_w10_vmean",
+    "occlusion_w10_vmode",
+    *CONTROLS,
+)
+"""The explainers of a study that names none."""
+
+LRP_EXPLAINERS = ("lrp_epsilon", "lrp_zplus", "lrp_alpha2beta1", "lrp_gamma_g0.25")
+"""The rules compared where a network is one that LRP can walk."""
+
+_FAMILIES = (Gradient, GradientXInput, IntegratedGradients, SmoothGrad, Occlusion, LRP, Random, Amplitude)
+
+
+def explainer(name: str) -> Explainer:
+    """The explainer of that name; ValueError listing the known ones where there is none."""
+    for family in _FAMILIES:
+        found = family.from_name(name)
+        if found is not None and found.name == name:
+            return found
+    raise ValueError(
+        f"Explainer {name!r} is unknown; expected one of {', '.join((*EXPLAINERS, *LRP_EXPLAINERS))}, or one of "
+        "them with other parameters: integrated_gradients_n100, smoothgrad_n50_s0.1, "
+        "occlusion_w24_s4_vmean_single-paper, lrp_epsilon_e0.1."
+    )

@@ -1,0 +1,52 @@
+"""LRP as an explainer: one rule, its name and the verb `attribute`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...protocols import Classifier, MeanOfMembers
+from ...scores import LOGIT, ScoreOperator
+from .rules import Epsilon, Rule, rule_named
+from .stack import relevances
+
+
+@dataclass(frozen=True)
+class LRP:
+    """Layer-wise relevance propagation (Bach et al., 2015) by one rule; LSTM layers follow the epsilon rule.
+
+    Relevance sums to the score less what biases and stabilisers keep; `relevance_runs` accounts for that.
+    """
+
+    rule: Rule = Epsilon()  # noqa: RUF009 - frozen
+
+    @property
+    def name(self) -> str:
+        """``lrp_<rule>``: ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus``, ``lrp_alpha2beta1``, ``lrp_gamma_g<gamma>``."""
+        return f"lrp_{self.rule.name}"
+
+    @classmethod
+    def from_name(cls, name: str) -> LRP | None:
+        """The explainer of that name, None where the name is another's."""
+        found = rule_named(name.removeprefix("lrp_")) if name.startswith("lrp_") else None
+        return None if found is None else cls(found)
+
+    def attribute(
+        self,
+        model: Classifier,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        score: ScoreOperator = LOGIT,
+        seeds: Tensor,
+    ) -> Tensor:
+        """Relevance in the shape of ``inputs (sample, channel, time)``; ``seeds`` are not used.
+
+        The relevance of a mean of members is the mean of their relevances. Raises ValueError for a model that is
+        neither that nor a stack of LSTM layers under a linear head.
+        """
+        members = model.averaged() if isinstance(model, MeanOfMembers) else [model]
+        found = [relevances(member, inputs, targets, [self.rule], score=score)[0] for member in members]
+        return torch.stack(found).mean(dim=0)

@@ -1,0 +1,19 @@
+"""The networks, in torch only. Imports are relative: the package is shipped inside registered models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from .lstm import LSTMClassifier
+
+NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier}
+"""Every network by the name that a version on disk gives."""
+
+
+def build_network(name: str, **arguments: Any) -> nn.Module:
+    """A freshly initialised network; ValueError if ``name`` is not one of `NETWORKS`."""
+    if name not in NETWORKS:
+        raise ValueError(f"network is {name!r}; expected one of {sorted(NETWORKS)}.")
+    return NETWORKS[name](**arguments)

@@ -1,0 +1,1 @@
+"""A reader per data source, and the cohort they write."""

@@ -1,0 +1,1 @@
+"""Generated recordings whose truth is known, in the file formats of the real ones."""

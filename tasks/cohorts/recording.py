@@ -1,0 +1,106 @@
+"""One WFDB record as a model takes it: channels by name cut at beats, or by role cut into consecutive windows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import wfdb.processing
+from numpy.typing import NDArray
+
+from .channel_roles import ROLES, STAND_INS, assign
+from .errors import CohortError, UnusableRecording
+from .resampling import moved, resampled
+from .signal_validity import VALID
+from .subject_facts import Subject
+from .vitals_windows import Source, VitalsWindows, cut_by_block, read_grid
+from .wfdb_files import folder_of_records, inside, read_annotations, read_header, read_lead
+from .wfdb_segments import open_record
+
+BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ!")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A record's wanted channels ``signal (channel, time)`` in ``units`` at ``rate`` hertz.
+
+    ``starts`` are the first points of the windows ``(sample,)`` that a model may look at. A channel that is a
+    role is NaN wherever it cannot be believed; no window has such a point.
+    """
+
+    name: str
+    signal: NDArray[np.float32]
+    rate: float
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    starts: NDArray[np.int64]
+
+
+def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: int) -> Recording:
+    """Reads the record of a ``.hea`` file and cuts it into windows of ``window`` points at ``rate`` hertz.
+
+    Channels that are roles (see `channel_roles`) are found by role, in the role's unit, and cut as `read_vitals`
+    does, without blocks and labels. Others are found by name, in millivolts, and cut around beats: the annotated
+    ones, else those of a detector (xqrs). Raises CohortError naming the file and what is wrong, as when no
+    window remains.
+    """
+    by_role = all(channel in ROLES or channel in STAND_INS for channel in channels)
+    read = _read_roles if by_role else _read_leads
+    try:
+        return read(folder_of_records(file.parent), file.stem, channels, rate, window)
+    except UnusableRecording as reason:
+        raise CohortError(f"{file} cannot be explained: {reason}") from reason
+
+
+def windows_at(recording: Recording, starts: NDArray[np.int64], window: int) -> NDArray[np.float32]:
+    """Windows ``(sample, channel, window)`` in the recording's units."""
+    return np.stack([recording.signal[:, start : start + window] for start in starts])
+
+
+def _read_roles(root: Path, name: str, roles: tuple[str, ...], rate: float, window: int) -> Recording:
+    record = open_record(root, name)
+    source = Source(record, assign(record.signals, roles), Subject(name))
+    # One block without an end: blocks only part the subjects that a model is tested on.
+    how = VitalsWindows(roles, window, rate, block_seconds=math.inf, horizon_seconds=0.0)
+    grid = read_grid(root, source, how)
+    cut = cut_by_block(source, grid, how)
+    if not len(cut.starts):
+        why = ", ".join(f"{count} {reason}" for reason, count in cut.dropped.items() if count) or "it is shorter"
+        raise UnusableRecording(f"the record has no usable window of {window} points at {rate:g} Hz ({why}).")
+    return Recording(
+        name=name,
+        signal=np.where(grid.states == VALID, grid.signals, np.float32(np.nan)),
+        rate=rate,
+        channels=roles,
+        units=tuple(one.unit for one in source.assigned),
+        starts=cut.starts,
+    )
+
+
+def _read_leads(root: Path, name: str, channels: tuple[str, ...], rate: float, window: int) -> Recording:
+    header = read_header(root, name)
+    missing = [channel for channel in channels if channel not in header.sig_name]
+    if missing:
+        raise UnusableRecording(f"the record has no channel {missing[0]}, only {', '.join(header.sig_name)}.")
+    leads = [read_lead(root, name, header, header.sig_name.index(channel)) for channel in channels]
+    signal = np.stack([resampled(lead, header.fs, rate)[0] for lead in leads]).astype(np.float32)
+    beats = _annotated_beats(root, name, header, rate)
+    if beats is None:
+        beats = wfdb.processing.xqrs_detect(signal[0].astype(float), fs=rate, verbose=False)
+    starts = np.asarray(beats, dtype=np.int64) - window // 2
+    whole = starts[(starts >= 0) & (starts + window <= signal.shape[1])]
+    if not len(whole):
+        raise UnusableRecording(f"the record has no beat with a whole window of {window} samples around it.")
+    return Recording(name, signal, rate, channels, ("mV",) * len(channels), whole)
+
+
+def _annotated_beats(root: Path, name: str, header: Any, rate: float) -> NDArray[np.int64] | None:
+    if not inside(root, f"{name}.atr").exists():
+        return None
+    samples, symbols = read_annotations(root, name, "atr", header)
+    beats = np.array([symbol in BEAT_SYMBOLS for symbol in symbols], dtype=bool)
+    ratio = resampled(np.zeros(1), header.fs, rate)[1]
+    return moved(samples[beats], ratio)

@@ -1,0 +1,177 @@
+"""Beats of WFDB recordings, cut as by van der Westhuizen & Lasenby (2017): 216 points about each annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .errors import UnusableRecording
+from .resampling import moved, resampled
+from .store import Cohort, write_cohort
+from .subject_facts import Subject, combined, read_subject_table
+from .wfdb_files import folder_of_records, inside, read_annotations, read_header, read_lead, record_names
+from .writer import CohortDescription, Quarantined, Recorded
+
+Lead = Literal["MLII", "channel0"]
+VClass = Literal["V", "!"]
+RATE = 360
+"""Hertz: MIT-BIH's own rate, to which every other one is resampled."""
+BEAT_NAMES = {"N": "normal", "L": "LBBB", "R": "RBBB", "/": "paced"}
+V_NAMES = {"V": "PVC", "!": "flutter"}
+BEATS, EVIDENCE = "atr", "evd"
+"""Extensions of the beat annotations and of the evidence marks, "(" to ")", both ends included."""
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class BeatWindows:
+    """How windows are cut: which lead, which symbols in order of their label, how many points."""
+
+    lead: Lead
+    symbols: tuple[str, ...]
+    window: int
+
+
+def read_beats(
+    folder: Path | str,
+    *,
+    lead: Lead = "MLII",
+    v_class: VClass = "V",
+    window: int = 216,
+    key: bytes,
+    out: Path | str,
+    study: str = "",
+) -> Cohort:
+    """Reads a folder of WFDB records into the cohort ``out``: (sample, 1, window) in millivolts at 360 Hz.
+
+    A sample is the window from ``window / 2`` points before a beat's annotation to as many after. Classes are
+    N, L, R, / and ``v_class``, which the paper leaves open: "V" (PVC) or "!" (flutter). ``lead`` is MLII by
+    name, or whatever comes first. Windows that cross an end, or are flat, are dropped and counted. A record
+    that cannot be used is quarantined with its reason. ``key``: of the subjects' pseudonyms. ``study``: the
+    name that the manifest bears. Raises CohortError when nothing is usable, ValueError for an argument out of
+    range.
+    """
+    _check_arguments(lead, v_class, window)
+    root = folder_of_records(folder)
+    names = BEAT_NAMES | {v_class: V_NAMES[v_class]}
+    cut = BeatWindows(lead, tuple(names), window)
+    description = CohortDescription(
+        study=study,
+        classes=tuple(names.values()),
+        channels=(lead,),
+        units=("mV",),
+        sampling_rate=float(RATE),
+        window=window,
+        origin=window // 2,
+        reader="wfdb_beats",
+        parameters={"lead": lead, "v_class": v_class, "window": window},
+    )
+    records, table = record_names(root), read_subject_table(root)
+    return write_cohort(out, description, _stream(root, records, table, cut), key=key)
+
+
+def _check_arguments(lead: str, v_class: str, window: int) -> None:
+    if lead not in get_args(Lead):
+        raise ValueError(f"lead is {lead!r}; expected one of {get_args(Lead)}.")
+    if v_class not in V_NAMES:
+        raise ValueError(f"v_class is {v_class!r}; expected one of {tuple(V_NAMES)}.")
+    if window < 2 or window % 2:
+        raise ValueError(f"window is {window}; expected an even number of points, 2 or more.")
+
+
+def _stream(
+    root: Path, records: list[str], table: dict[str, Subject], cut: BeatWindows
+) -> Iterator[Recorded | Quarantined]:
+    for record in records:
+        try:
+            yield from _beats(root, record, table, cut)
+        except UnusableRecording as reason:
+            yield Quarantined(record, str(reason))
+
+
+def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows) -> Iterator[Recorded]:
+    """The record's beats in blocks; everything that can be wrong is found before the first one."""
+    header = read_header(root, record)
+    channel = _channel(header.sig_name, cut.lead)
+    samples, symbols = read_annotations(root, record, BEATS, header)
+    marks = _evidence_marks(root, record, header)
+    signal, ratio = resampled(read_lead(root, record, header, channel), header.fs, RATE)
+    wanted = np.array([symbol in cut.symbols for symbol in symbols], dtype=bool)
+    labels = np.array([cut.symbols.index(s) for s in symbols if s in cut.symbols], dtype=np.int64)
+    windows = _Windows(signal, None if marks is None else _mask(marks, ratio, len(signal)), cut.window)
+    starts = moved(samples[wanted], ratio) - cut.window // 2
+    kept, dropped = windows.usable(starts)
+    subject = combined(record, header.comments or [], table)
+    for first in range(0, max(len(kept), 1), _BLOCK):
+        block = kept[first : first + _BLOCK]
+        yield Recorded(
+            recording=record,
+            identity=subject.identity,
+            facts=subject.facts,
+            signals=windows.signals(starts[block]),
+            labels=labels[block],
+            onsets=samples[wanted][block],
+            evidence=windows.evidence(starts[block]),
+            columns={"lead": header.sig_name[channel]},
+            dropped=dropped if first == 0 else {},
+        )
+
+
+def _channel(names: list[str], lead: str) -> int:
+    if lead == "channel0":
+        return 0
+    if lead not in names:
+        raise UnusableRecording(f"the record has no lead {lead}, only {', '.join(map(str, names))}.")
+    return names.index(lead)
+
+
+def _evidence_marks(root: Path, record: str, header: Any) -> NDArray[np.int64] | None:
+    """Intervals (interval, 2) of first and last sample, or None when the record carries no evidence file."""
+    if not inside(root, f"{record}.{EVIDENCE}").exists():
+        return None
+    samples, symbols = read_annotations(root, record, EVIDENCE, header)
+    if symbols != ["(", ")"] * (len(symbols) // 2):
+        raise UnusableRecording(f"the evidence marks {record}.{EVIDENCE} are not pairs of ( and ).")
+    return samples.reshape(-1, 2)
+
+
+def _mask(marks: NDArray[np.int64], ratio: Fraction, length: int) -> NDArray[np.bool_]:
+    mask = np.zeros(length, dtype=bool)
+    for onset, offset in moved(marks, ratio):
+        mask[onset : offset + 1] = True
+    return mask
+
+
+class _Windows:
+    """Windows of one signal and of its evidence, by their first point."""
+
+    def __init__(self, signal: NDArray[np.float64], mask: NDArray[np.bool_] | None, window: int) -> None:
+        self._size = window
+        self._length = len(signal)
+        self._signal = signal
+        self._mask = mask
+
+    def usable(self, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, int]]:
+        """Positions of the windows that lie inside and are not flat, and how many do not."""
+        within = np.flatnonzero((starts >= 0) & (starts + self._size <= self._length))
+        steps = np.concatenate(([0], np.cumsum(np.diff(self._signal) != 0)))
+        moving = steps[starts[within] + self._size - 1] > steps[starts[within]]
+        return within[moving], {"crosses an end": len(starts) - len(within), "flat": int((~moving).sum())}
+
+    def signals(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._cut(self._signal, starts).astype(np.float32)
+
+    def evidence(self, starts: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        return None if self._mask is None else self._cut(self._mask, starts)
+
+    def _cut(self, values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[Any]:
+        if not len(starts):
+            return np.empty((0, 1, self._size), dtype=values.dtype)
+        return sliding_window_view(values, self._size)[starts][:, None, :]

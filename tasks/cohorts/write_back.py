@@ -1,0 +1,45 @@
+"""Writes a map back beside its signal: a WFDB record with one more signal per channel, or a CSV table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import wfdb
+from numpy.typing import NDArray
+
+from .recording import Recording
+
+
+def spread(
+    maps: Sequence[NDArray[np.float32]], starts: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Maps of windows ``(channel, window)`` on the recording's grid; overlaps are averaged, gaps are NaN."""
+    total, covered = np.zeros(shape), np.zeros(shape)
+    for values, start in zip(maps, starts, strict=True):
+        stop = start + values.shape[-1]
+        total[:, start:stop] += values
+        covered[:, start:stop] += 1
+    return np.divide(total, covered, out=np.full(shape, np.nan), where=covered > 0)
+
+
+def write_back(recording: Recording, attribution: NDArray[np.float64], method: str, out: Path) -> None:
+    """Writes signal and map ``(channel, time)`` side by side, in the format that ``out`` ends in."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = [f"{method} {channel}" for channel in recording.channels]
+    if out.suffix == ".csv":
+        values = np.concatenate([recording.signal, attribution]).T
+        seconds = pd.Index(np.arange(len(values)) / recording.rate, name="seconds")
+        pd.DataFrame(values, index=seconds, columns=[*recording.channels, *names]).to_csv(out)
+        return
+    wfdb.wrsamp(
+        out.stem,
+        fs=recording.rate,
+        units=[*recording.units, *["NU"] * len(names)],
+        sig_name=[*recording.channels, *names],
+        p_signal=np.concatenate([recording.signal, attribution]).T.astype(np.float64),
+        fmt=["16"] * (2 * len(names)),
+        write_dir=str(out.parent),
+    )

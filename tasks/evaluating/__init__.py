@@ -1,0 +1,1 @@
+"""One evaluation, from its plan to its judgement: explain, score, judge, illustrate, recheck."""

@@ -1,0 +1,120 @@
+"""Scores one shard of an evaluation: every quality metric of every explainer for every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from prefect import task
+from torch import Tensor
+
+from xai.methods import explainer
+from xai.quality.measure import Measurement, QualityPlan, measure
+from xai.scores import ScoreOperator
+
+from .evaluation import Evaluation, write_table
+from .explaining import Shard, open_shard, read_attributions
+from .folds import fold_scores
+
+SCORES = "scores.parquet"
+CURVES = "curves.parquet"
+
+
+@task(retries=2, retry_delay_seconds=5)
+def score_shard(evaluation: Evaluation, shard: int) -> None:
+    """Writes the shard's score and curve tables, unless they are there; the scores last, as the seal."""
+    folder = evaluation.shard_folder(shard)
+    if (folder / SCORES).exists():
+        return
+    measured = compute_scores(evaluation, shard)
+    write_table(mean_curves(measured.curves, evaluation.samples()), folder / CURVES)
+    write_table(measured.scores, folder / SCORES)
+
+
+def is_scored(evaluation: Evaluation) -> bool:
+    """Whether every shard has its scores."""
+    return all((evaluation.shard_folder(shard) / SCORES).exists() for shard in evaluation.shards())
+
+
+def compute_scores(evaluation: Evaluation, shard: int) -> Measurement:
+    """Scores of one shard; ``sample`` is the sample's number in the cohort."""
+    opened = open_shard(evaluation, shard)
+    stored = read_attributions(evaluation, shard)
+    maps = {str(name): torch.from_numpy(stored.sel(explainer=name).to_numpy()) for name in stored["explainer"].values}
+    measured = _measure(evaluation, opened, maps, "quality", opened.samples.index.to_numpy())
+    thorough = opened.samples.index[opened.samples["thorough"]].to_numpy()
+    tables = [measured.scores]
+    if len(thorough) and evaluation.configuration["thorough_quality"] is not None:
+        tables.append(_measure(evaluation, opened, maps, "thorough_quality", thorough).scores)
+    if len(thorough) and evaluation.configuration["across_folds"]:
+        tables.append(_renumbered(fold_scores(evaluation, opened, thorough), _numbers(opened, thorough)))
+    return Measurement(scores=pd.concat(tables, ignore_index=True), curves=measured.curves)
+
+
+def _measure(
+    evaluation: Evaluation, opened: Shard, maps: Mapping[str, Tensor], plan: str, rows: np.ndarray
+) -> Measurement:
+    """Measures the given rows of a shard by the plan of that name in the configuration."""
+    measured = measure(
+        opened.model,
+        opened.inputs[rows],
+        opened.targets[rows],
+        {name: values[rows] for name, values in maps.items()},
+        QualityPlan.from_dict(evaluation.configuration[plan]),
+        score=ScoreOperator(evaluation.configuration["score"]),
+        seeds=opened.seeds[rows],
+        explainers={name: explainer(name) for name in maps},
+        evidence=None if opened.evidence is None else opened.evidence[rows],
+    )
+    numbers = _numbers(opened, rows)
+    return Measurement(scores=_renumbered(measured.scores, numbers), curves=_renumbered(measured.curves, numbers))
+
+
+def _numbers(opened: Shard, rows: np.ndarray) -> np.ndarray:
+    return opened.samples["sample"].to_numpy()[rows]
+
+
+def _renumbered(table: pd.DataFrame, numbers: np.ndarray) -> pd.DataFrame:
+    """The table with the cohort's sample numbers instead of positions in the shard."""
+    return table.assign(sample=numbers[table["sample"].to_numpy(dtype=np.int64)])
+
+
+def mean_curves(curves: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
+    """Mean curve of each subject and class with the number of samples ``n`` behind it."""
+    named = curves.merge(samples[["sample", "subject", "label"]], on="sample", validate="many_to_one")
+    grouped = named.groupby(["subject", "label", "explainer", "baseline", "order", "fraction"], observed=True)
+    return grouped.agg(logit=("logit", "mean"), probability=("probability", "mean"), n=("sample", "size")).reset_index()
+
+
+def subject_scores(evaluation: Evaluation) -> pd.DataFrame:
+    """Mean score of each subject and class: columns subject, label, explainer, metric, baseline, value, n,
+    n_undefined. Reads shard by shard, so that memory grows with subjects, not with samples.
+    """
+    samples = evaluation.samples()[["sample", "subject", "label"]]
+    cells = ["subject", "label", "explainer", "metric", "baseline"]
+    sums = []
+    for shard in evaluation.shards():
+        scores = pd.read_parquet(evaluation.shard_folder(shard) / SCORES)
+        scores = scores.merge(samples, on="sample", validate="many_to_one")
+        scores["undefined"] = scores["value"].isna()
+        sums.append(
+            scores.groupby(cells, observed=True).agg(
+                total=("value", "sum"), n=("value", "count"), n_undefined=("undefined", "sum")
+            )
+        )
+    total = pd.concat(sums).groupby(level=cells, observed=True).sum().reset_index()
+    total["value"] = (total["total"] / total["n"]).where(total["n"] > 0)
+    return total.drop(columns="total")
+
+
+def subject_curves(evaluation: Evaluation) -> pd.DataFrame:
+    """Mean perturbation curve of each subject and class, from all shards."""
+    tables = [pd.read_parquet(evaluation.shard_folder(shard) / CURVES) for shard in evaluation.shards()]
+    cells = ["subject", "label", "explainer", "baseline", "order", "fraction"]
+    curves = pd.concat(tables, ignore_index=True)
+    for value in ("logit", "probability"):
+        curves[value] *= curves["n"]
+    total = curves.groupby(cells, observed=True).sum().reset_index()
+    return total.assign(logit=total["logit"] / total["n"], probability=total["probability"] / total["n"])

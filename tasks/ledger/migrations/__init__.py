@@ -1,0 +1,1 @@
+"""Alembic's folder: `env.py` is run, `versions` hold one step each."""

@@ -1,0 +1,1 @@
+"""What people browse: MLflow runs, registered versions, Prefect artifacts."""

@@ -1,0 +1,54 @@
+"""What a flow run shows on Prefect's own pages: progress, the comparison, and the way to the MLflow run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from mlflow.tracking import MlflowClient
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from ..evaluating.evaluation import Evaluation
+from ..evaluating.judging import judgement, primary_comparisons, read_csv
+from ..progress import track
+from .tracking import ui_address
+
+Item = TypeVar("Item")
+
+
+def shown_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """Yields ``items``; the terminal and Prefect's page both tell how far they are."""
+    artifact = cast(UUID, create_progress_artifact(progress=0.0, description=what))
+    for done, item in enumerate(track(items, what), 1):
+        yield item
+        update_progress_artifact(artifact, progress=100.0 * done / len(items))
+
+
+def show_judgement(evaluation: Evaluation, mlflow_run_id: str) -> None:
+    """Puts the verdicts, the primary comparisons and a link to the MLflow run on the flow run's page."""
+    stem = f"{evaluation.job}-{evaluation.study}"
+    verdicts = "\n".join(f"- {line}" for line in dict.fromkeys(judgement(evaluation)["verdicts"]))
+    create_markdown_artifact(verdicts, key=f"{stem}-verdicts", description="What the evaluation found")
+    rows = primary_comparisons(evaluation, read_csv(evaluation, "comparisons")).query("family != 'all'")
+    columns = ["first", "second", "difference", "ci_low", "ci_high", "p_adjusted", "in_favour", "subjects"]
+    table = rows[columns].round(4).astype(object).where(rows[columns].notna(), None)
+    create_table_artifact(
+        cast(list[dict[str, Any]], table.to_dict("records")), key=f"{stem}-comparisons", description="Paired by subject"
+    )
+    show_mlflow_run(stem, mlflow_run_id)
+
+
+def show_mlflow_run(stem: str, mlflow_run_id: str) -> None:
+    """Links to the MLflow run; without a server its number is shown instead."""
+    address = ui_address(MlflowClient().get_run(mlflow_run_id))
+    if address is None:
+        create_markdown_artifact(f"MLflow run `{mlflow_run_id}`", key=f"{stem}-mlflow-run")
+    else:
+        create_link_artifact(address, link_text="the run in MLflow", key=f"{stem}-mlflow-run")

@@ -1,0 +1,1 @@
+"""The self-contained page of an evaluation or a study."""

@@ -1,0 +1,77 @@
+"""The work pool and the deployments of `deploy/prefect.yaml` at the running Prefect server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ..digests import file_digest
+from ..settings import CHECKOUT, Settings
+from .processes import ServerProcess, ServiceError
+from .servers import CONCURRENT_RUNS, POOL, process_environment
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+DEPLOYMENTS = CHECKOUT / "deploy" / "prefect.yaml"
+
+
+def prefect_client(url: str) -> SyncPrefectClient:
+    """A client of the Prefect server at ``url``, whatever this process talks to otherwise."""
+    from prefect.client.orchestration import SyncPrefectClient
+
+    return SyncPrefectClient(api=url)
+
+
+def deployments_digest() -> str:
+    """Digest of the deployments' file: a change in it is applied by the next `up`."""
+    return file_digest(DEPLOYMENTS)
+
+
+def ensure_work_pool(settings: Settings) -> None:
+    """Creates the work pool, or sets its limit if it exists."""
+    from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+    from prefect.exceptions import ObjectNotFound
+
+    with prefect_client(settings.prefect_url) as client:
+        try:
+            client.read_work_pool(POOL)
+            client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=CONCURRENT_RUNS))
+        except ObjectNotFound:
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", concurrency_limit=CONCURRENT_RUNS))
+
+
+def apply_deployments(settings: Settings) -> None:
+    """Creates or updates every deployment of `deploy/prefect.yaml`, as `prefect deploy --all` does."""
+    command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
+    environment = process_environment(settings)
+    log = settings.root / "logs" / "deploy.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [sys.executable, *command], env=environment, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT
+        )
+    missing = _declared() - _applied(settings)
+    if done.returncode or missing:
+        names = ", ".join(sorted(missing)) or "some"
+        raise ServiceError(f"{DEPLOYMENTS}: {names} could not be deployed; see {log}.")
+
+
+def worker_online(settings: Settings, worker: ServerProcess) -> bool:
+    """Whether this worker, not one before it of the same name, reports to the Prefect server."""
+    with prefect_client(settings.prefect_url) as client:
+        known = client.read_workers_for_work_pool(POOL)
+    heartbeats = [each.last_heartbeat_time for each in known]
+    return any(beat is not None and beat.timestamp() > worker.created for beat in heartbeats)
+
+
+def _declared() -> set[str]:
+    return {deployment["name"] for deployment in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]}
+
+
+def _applied(settings: Settings) -> set[str]:
+    with prefect_client(settings.prefect_url) as client:
+        return {deployment.name for deployment in client.read_deployments()}

@@ -1,0 +1,1 @@
+"""Trains the members of a version and tests what they can do."""

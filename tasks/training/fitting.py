@@ -1,0 +1,188 @@
+"""From cohort to trained members: the reference of one training, and its units of work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+from prefect import task
+from pydantic import BaseModel, ConfigDict
+
+from models.bundle import BundleConfig, save_bundle
+
+from ..cohorts.store import Cohort
+from ..digests import code_digest, digest_of
+from ..evaluating.evaluation import Mode, configuration_of, write_table, write_whole
+from .member import Recipe, fit_member, trained_network
+from .performance import performance_tables, predictions_of_members
+from .splits import Split, provided_splits, random_splits, split_table, subject_folds
+
+SPLIT_SEED = 0
+REFERENCE = "training.json"
+"""The training's own reference, in its folder."""
+
+
+class Training(BaseModel):
+    """One network and recipe on one cohort; its members are folds (``corrected``) or trials (``paper``).
+
+    ``subset`` says in words what the scale leaves out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    study: str
+    mode: Mode
+    subset: str
+    folder: Path
+    cohort: Path
+    members: int
+    recipe: dict[str, Any]
+    network: dict[str, Any]
+
+    @property
+    def bundle(self) -> Path:
+        """Folder of the assembled version: weights, configuration, split table."""
+        return self.folder / "bundle"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the performance tables."""
+        return self.folder / "tables"
+
+    def splits(self) -> list[Split]:
+        """One split per member: grouped by subject, or the paper's random 50:40:10 by sample."""
+        return _splits(Cohort.open(self.cohort), self.mode, self.members)
+
+    def split_table(self) -> pd.DataFrame:
+        """What each member has seen: sample, subject (pseudonym), member and part."""
+        cohort = Cohort.open(self.cohort)
+        table = split_table(self.splits())
+        ordinals = table["sample"].map(cohort.samples["subject"])
+        return table.assign(subject=ordinals.map(cohort.subjects["subject"]))
+
+    def bundle_config(self) -> BundleConfig:
+        """What the network and its preprocessing need to know of the cohort."""
+        cohort = Cohort.open(self.cohort)
+        arguments = {
+            "channels": len(cohort.channels),
+            "classes": len(cohort.classes),
+            **self.network["arguments"],
+        }
+        return BundleConfig(
+            network=self.network["name"],
+            arguments=arguments,
+            normalisation=self.network["normalisation"],
+            classes=cohort.classes,
+            channels=cohort.channels,
+            units=cohort.units,
+            sampling_rate=cohort.sampling_rate,
+            window=cohort.manifest["window"],
+            study=self.study,
+            mode=self.mode,
+            cohort_digest=cohort.digest,
+        )
+
+    @classmethod
+    def plan(
+        cls,
+        *,
+        study: str,
+        mode: Mode,
+        subset: str,
+        cohort: Cohort,
+        members: int,
+        recipe: Recipe,
+        network: dict[str, Any],
+        root: Path,
+    ) -> Self:
+        """The key is the digest of the cohort, the network, the recipe, the splits and `models`' sources."""
+        plain = configuration_of(recipe=recipe, network=network)
+        identity = {
+            "cohort": cohort.digest,
+            "mode": mode,
+            "members": members,
+            "splits": _table_digest(split_table(_splits(cohort, mode, members))),
+            "code": code_digest(("models",)),
+            **plain,
+        }
+        key = digest_of(identity)
+        folder = root / "trainings" / key
+        training = cls(
+            key=key, study=study, mode=mode, subset=subset, folder=folder, cohort=cohort.path, members=members, **plain
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / REFERENCE, lambda file: file.write_text(training.model_dump_json(indent=2)))
+        return training
+
+
+def _splits(cohort: Cohort, mode: Mode, members: int) -> list[Split]:
+    """A source's own split is kept in both modes; else by subject, or at random as the paper did."""
+    if "part" in cohort.samples:
+        return provided_splits(cohort.samples, members, SPLIT_SEED)
+    make = subject_folds if mode == "corrected" else random_splits
+    return make(cohort.samples, members, SPLIT_SEED)
+
+
+def _table_digest(table: pd.DataFrame) -> str:
+    """Digest of a table's rows, the index left out."""
+    return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:16]
+
+
+@task(retries=1)
+def fit(training: Training, member: int) -> None:
+    """Trains one member; goes on from its last checkpoint, and does nothing if it is done."""
+    fit_member(
+        Cohort.open(training.cohort),
+        training.splits()[member],
+        training.bundle_config(),
+        Recipe(**training.recipe),
+        training.folder / "members" / str(member),
+        seed=member,
+    )
+
+
+@task
+def assemble(training: Training) -> None:
+    """Puts members and split table into one bundle, the files of a version, unless it is there."""
+    if training.bundle.exists():
+        return
+    config = training.bundle_config()
+    networks = [
+        trained_network(training.folder / "members" / str(member), config) for member in range(training.members)
+    ]
+    partial = training.folder / ".bundle.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    save_bundle(partial, config, networks)
+    write_table(training.split_table(), partial / "splits.parquet")
+    partial.replace(training.bundle)
+
+
+@task
+def test_members(training: Training) -> None:
+    """Predicts every member's own test samples and writes the performance tables."""
+    if (training.tables / "performance.json").exists():
+        return
+    cohort = Cohort.open(training.cohort)
+    predictions = predictions_of_members(cohort, training.bundle, training.splits())
+    write_table(predictions, training.tables / "predictions.parquet")
+    summary, tables = performance_tables(predictions, cohort.classes)
+    for name, table in tables.items():
+        table.to_csv(training.tables / f"{name}.csv", index=False)
+    text = json.dumps(summary, indent=2)
+    for folder in (training.bundle, training.tables):
+        write_whole(folder / "performance.json", lambda file: file.write_text(text))
+
+
+def performance(training: Training) -> dict[str, Any]:
+    """The headline numbers of a tested training."""
+    return json.loads((training.tables / "performance.json").read_text())
+
+
+def performance_table(training: Training, name: str) -> pd.DataFrame:
+    """One of the tables that `test_members` wrote."""
+    return pd.read_csv(training.tables / f"{name}.csv")

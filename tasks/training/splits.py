@@ -1,0 +1,172 @@
+"""Which samples train, validate and test a model.
+
+Splits are made on positions, ordinals and labels only, never on names or their hashes, so that two
+installations with different keys split alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int64]
+_VALIDATION_SHARE = 0.15
+"""Of the training subjects."""
+_PROVIDED_VALIDATION_SHARE = 0.1
+"""Of each class of a source's own training part."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sample numbers of the three parts, each sorted; no sample is in two."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+def random_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
+    """The split of van der Westhuizen & Lasenby (2017): random by sample, 50:40:10 train:test:validation.
+
+    Beats of one subject fall on both sides; only the mode `paper` uses it. ``samples`` is the cohort's sample
+    table. Raises ValueError when there are fewer than 10 samples or less than one trial.
+    """
+    numbers = np.sort(samples.index.to_numpy(np.int64))
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; expected 1 or more.")
+    if len(numbers) < 10:
+        raise ValueError(f"samples has {len(numbers)} rows; expected 10 or more.")
+    train, test = round(0.5 * len(numbers)), round(0.9 * len(numbers))
+    splits = []
+    for trial in range(trials):
+        order = np.random.default_rng([seed, trial]).permutation(numbers)
+        parts = (order[:train], order[test:], order[train:test])
+        splits.append(Split(*(np.sort(part) for part in parts)))
+    return splits
+
+
+def provided_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
+    """The split that the source itself names, in the column ``part`` ("train" or "test") of ``samples``.
+
+    Every trial tests on the whole test part and draws its own 10 % of the training part, class by class, to
+    validate. Raises ValueError where a sample is in neither part, or one part is empty.
+    """
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; expected 1 or more.")
+    parts = set(samples["part"].unique())
+    if parts != {"train", "test"}:
+        raise ValueError(f"part holds {sorted(map(str, parts))}; expected both 'train' and 'test'.")
+    test = np.sort(samples.index[samples["part"] == "test"].to_numpy(np.int64))
+    training = samples[samples["part"] == "train"]
+    splits = []
+    for trial in range(trials):
+        shuffled = training.sample(frac=1.0, random_state=np.random.default_rng([seed, trial]))
+        rank, size = shuffled.groupby("label").cumcount(), shuffled.groupby("label")["label"].transform("size")
+        validating = rank < (_PROVIDED_VALIDATION_SHARE * size).clip(lower=1)
+        chosen = shuffled.index.to_numpy(np.int64)
+        splits.append(Split(np.sort(chosen[~validating]), np.sort(chosen[validating]), test))
+    return splits
+
+
+def subject_folds(samples: pd.DataFrame, folds: int, seed: int) -> list[Split]:
+    """Folds by subject: every subject is tested exactly once, and never trains where it is tested.
+
+    ``samples`` has the columns subject (ordinal) and label. Folds differ by one subject at most; within that,
+    each class is spread over them, by samples and by subjects, as evenly as a greedy choice finds, subjects
+    with rare classes first. About 15 % of the other subjects validate; a class keeps two training subjects if
+    it can. Raises ValueError when there are fewer than two folds, or fewer than two subjects per fold.
+    """
+    counts = pd.crosstab(samples["subject"], samples["label"]).sort_index()
+    if folds < 2:
+        raise ValueError(f"folds is {folds}; expected 2 or more.")
+    if len(counts) < 2 * folds:
+        raise ValueError(f"samples has {len(counts)} subjects; expected {2 * folds} or more, two per fold.")
+    table = counts.to_numpy(np.float64)
+    rng = np.random.default_rng(seed)
+    fold = _assign(table, folds, rng)
+    splits = []
+    for number in range(folds):
+        training = np.flatnonzero(fold != number)
+        validating = training[_validators(table[training], rng)]
+        roles = np.full(len(table), "train", dtype=object)
+        roles[validating], roles[fold == number] = "validation", "test"
+        splits.append(_by_role(samples, counts.index, roles))
+    return splits
+
+
+def split_table(splits: Sequence[Split]) -> pd.DataFrame:
+    """Long table (sample, member, part): what each member of a version has seen of each sample."""
+    rows = [
+        pd.DataFrame({"sample": getattr(split, part), "member": member, "part": part})
+        for member, split in enumerate(splits)
+        for part in ("train", "validation", "test")
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def scarce_classes(samples: pd.DataFrame, classes: Sequence[str], minimum: int = 3) -> dict[str, int]:
+    """Classes with fewer than ``minimum`` subjects, and how many they have; no inference is made on them."""
+    subjects = samples.groupby("label")["subject"].nunique()
+    found = {name: int(subjects.get(label, 0)) for label, name in enumerate(classes)}
+    return {name: count for name, count in found.items() if count < minimum}
+
+
+def _shares(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each subject's share of every class's samples and of its subjects, (subject, 2 * class)."""
+    both = np.hstack([table, table > 0])
+    return both / both.sum(axis=0)
+
+
+def _assign(table: NDArray[np.float64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The fold of every subject: one by one, into the fold that leaves the classes most even."""
+    shares = _shares(table)
+    carriers = (table > 0).sum(axis=0)
+    rarity = np.where(table > 0, 1.0 / carriers, 0.0).max(axis=1)
+    order = np.lexsort((rng.random(len(table)), -shares.max(axis=1), -rarity))
+    load, sizes = np.zeros((folds, shares.shape[1])), np.zeros(folds, dtype=np.int64)
+    small, larger_folds = divmod(len(table), folds)
+    fold = np.empty(len(table), dtype=np.int64)
+    for subject in order:
+        open_folds = sizes < small + (int((sizes > small).sum()) < larger_folds)
+        # The growth of the sum of squared loads: smallest where this subject's classes are missing.
+        growth = load @ shares[subject] + 1e-3 * sizes / len(table) + 1e-9 * rng.random(folds)
+        chosen = int(np.argmin(np.where(open_folds, growth, np.inf)))
+        fold[subject] = chosen
+        load[chosen] += shares[subject]
+        sizes[chosen] += 1
+    return fold
+
+
+def _validators(table: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of the subjects that validate, at least one: those that bring classes not yet validated."""
+    wanted = max(1, round(_VALIDATION_SHARE * len(table)))
+    remaining = np.arange(len(table))
+    chosen: list[int] = []
+    while len(chosen) < wanted:
+        left = np.array([_classes_left(table, chosen, int(subject)) for subject in remaining])
+        seen = (table[chosen] > 0).any(axis=0)
+        news = ((table[remaining] > 0) & ~seen).sum(axis=1)
+        best = remaining[np.lexsort((rng.random(len(remaining)), -news, left))[0]]
+        if chosen and left[remaining == best][0] > 0:
+            break
+        chosen.append(int(best))
+        remaining = remaining[remaining != best]
+    return np.array(chosen)
+
+
+def _classes_left(table: NDArray[np.float64], chosen: list[int], subject: int) -> int:
+    """How much training loses if the subject validates too: classes left with one subject, or with none."""
+    training = np.delete(table, [*chosen, subject], axis=0)
+    carriers = (training > 0).sum(axis=0)
+    touched = table[subject] > 0
+    return int((touched & (carriers == 1)).sum() + 100 * (touched & (carriers == 0)).sum())
+
+
+def _by_role(samples: pd.DataFrame, subjects: pd.Index, roles: NDArray[np.object_]) -> Split:
+    role = pd.Series(roles, index=subjects).reindex(samples["subject"]).to_numpy()
+    numbers = samples.index.to_numpy(np.int64)
+    return Split(*(np.sort(numbers[role == part]) for part in ("train", "validation", "test")))

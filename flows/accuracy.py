@@ -1,0 +1,24 @@
+"""Table 1: the accuracy of every study of a paper, beside what the paper prints and quotes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.reporting.accuracy_table import trained_accuracies
+from tasks.settings import Settings
+
+from .catalogue import STUDIES
+
+
+def accuracy_rows(paper: int) -> list[dict[str, Any]]:
+    """One row per study and source: ours by mode, as far as trained here, then the published ones."""
+    rows: list[dict[str, Any]] = []
+    for study in STUDIES.values():
+        if study.paper != paper:
+            continue
+        rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root))
+        rows.extend(
+            {"study": study.name, "source": known.source, "accuracy": known.accuracy, "note": known.note}
+            for known in study.published
+        )
+    return rows

@@ -1,0 +1,112 @@
+"""What every job of a study has in common: which version, which samples, done before or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect.states import Completed
+
+from tasks.alone import alone
+from tasks.cohorts.store import Cohort
+from tasks.evaluating.evaluation import Evaluation, Job, configuration_of, version_mode
+from tasks.evaluating.explaining import explain_shard
+from tasks.evaluating.judging import judge
+from tasks.evaluating.ledgering import done_before, entered, finish, record_scores, stamp_checked
+from tasks.evaluating.rechecking import recheck_one_shard
+from tasks.evaluating.scoring import score_shard
+from tasks.publishing.evaluation_run import publish_evaluation
+from tasks.publishing.prefect_artifacts import show_judgement, shown_progress
+from tasks.publishing.registry import VersionRef, download, resolve_for_evaluation
+from tasks.reporting.accuracy_table import write_accuracy_table
+from tasks.reporting.evaluation_report import write_evaluation_report
+from tasks.settings import Settings
+
+from .accuracy import accuracy_rows
+from .catalogue import require_job, study_named
+from .study import Scale, Study
+from .train import read_cohort, recordings_given
+
+Steps = Callable[[Evaluation, VersionRef, Study], None]
+
+
+def evaluate_once(job: str, study: str, version: str | None, data: str | None, scale: Scale, steps: Steps) -> Any:
+    """Lets ``steps`` do the job's evaluation; one that is done is looked at again and ends ``Unchanged``.
+
+    ``version`` is a number; without it the champion is judged, else the challenger. Raises PlumblineError where
+    one random shard of a finished evaluation, computed again, gives other scores.
+    """
+    chosen = study_named(study)
+    defined = require_job(chosen, job)
+    data = recordings_given(study, data)
+    model = resolve_for_evaluation(chosen.name, version)
+    if model is None:
+        return Completed(name="Skipped", message=f"{study} has no champion or challenger to judge.")
+    evaluation = plan_evaluation(defined, chosen, model, data, scale)
+    with alone(evaluation.key, f"{job} of {study} version {model.version}"):
+        if done_before(evaluation):
+            recheck_one_shard(evaluation)
+            stamp_checked(evaluation, publish_evaluation(evaluation, model))
+            return Completed(name="Unchanged", data=reference(evaluation))
+        with entered(evaluation):
+            steps(evaluation, model, chosen)
+    return reference(evaluation)
+
+
+def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None, scale: Scale) -> Evaluation:
+    """The evaluation that the catalogue asks for, of this version on this data; its mode is the version's."""
+    plan = study.plan(data, scale)
+    asked = plan.jobs[job]
+    bundle, cohort = download(model, Settings().root), read_cohort(study, data, scale)
+    other = asked.primary_without_evidence
+    return Evaluation.plan(
+        job=job,
+        study=study.name,
+        mode=version_mode(bundle),
+        model_name=model.name,
+        model_version=model.version,
+        bundle=bundle,
+        cohort=cohort,
+        configuration=configuration_of(
+            score="logit",
+            explainers=asked.explainers,
+            contrast=asked.contrast,
+            primary_metric=asked.primary_metric if cohort.has_evidence or other is None else other,
+            primary_baseline=asked.primary_baseline,
+            per_cell=plan.per_cell,
+            per_class=plan.per_class,
+            thorough_subjects=plan.thorough_subjects,
+            shard_size=plan.shard_size,
+            quality=asked.quality,
+            thorough_quality=asked.thorough_quality,
+            across_folds=asked.across_folds,
+            inspections=asked.inspections,
+            inspected_per_class=plan.inspected_per_class,
+            figures=study.figures,
+        ),
+        root=Settings().root,
+    )
+
+
+def explain_and_judge(evaluation: Evaluation) -> None:
+    """From the first shard to the verdicts; what a former run has done is kept."""
+    for shard in shown_progress(evaluation.shards(), f"{evaluation.study}: shards explained and scored"):
+        explain_shard(evaluation, shard)
+        score_shard(evaluation, shard)
+    record_scores(evaluation)
+    judge(evaluation)
+
+
+def show(evaluation: Evaluation, model: VersionRef, study: Study) -> None:
+    """Makes what was found visible: the page, the MLflow run, Prefect's artifacts, the ledger."""
+    write_accuracy_table(evaluation, accuracy_rows(study.paper))
+    write_evaluation_report(evaluation, study.title)
+    run = publish_evaluation(evaluation, model)
+    show_judgement(evaluation, run)
+    finish(evaluation, run)
+
+
+def reference(evaluation: Evaluation) -> dict[str, Any]:
+    """What a flow run returns: key, folder and how many recordings were quarantined, never arrays."""
+    quarantined = len(Cohort.open(evaluation.cohort).quarantine)
+    return {"key": evaluation.key, "folder": str(evaluation.folder), "quarantined": quarantined}

@@ -1,0 +1,58 @@
+"""The main job of one study: train, judge by every job, gate, report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from tasks.evaluating.evaluation import Mode
+from tasks.evaluating.judging import judgement
+from tasks.gating.deciding import latest_evaluation
+from tasks.publishing.registry import VersionRef
+from tasks.settings import Settings
+
+from .catalogue import study_named
+from .gate import gate
+from .jobs import JOBS
+from .study import Scale
+from .train import train
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one study's main job came to, for the closing table."""
+
+    study: str
+    version: str
+    winner: str
+    gate: str
+    quarantined: int
+    seconds: float
+    lines: tuple[str, ...]
+
+
+def run_study(study: str, data: str | None, scale: Scale, mode: Mode) -> Outcome:
+    """Runs the whole chain for one study; versions of the paper's mode are judged but not gated."""
+    started = time.monotonic()
+    chosen = study_named(study)
+    trained = train(study, data, scale, mode)
+    for job in chosen.jobs:
+        JOBS[job](study, version=trained["version"], data=data, scale=scale)
+    decided = gate(study, trained["version"]) if mode == "corrected" else None
+    version = VersionRef.of(trained["name"], trained["version"])
+    evaluation = latest_evaluation(study, version, Settings().root)
+    found = judgement(evaluation)
+    return Outcome(
+        study=study,
+        version=f"{trained['version']} ({mode})",
+        winner=f"{found['best']}: {found['metric']} "
+        f"{found['best_mean']:.3g} [{found['best_ci_low']:.3g}, {found['best_ci_high']:.3g}]",
+        gate="not asked (paper mode)" if decided is None else "passed" if decided["passed"] else "refused",
+        quarantined=trained["quarantined"],
+        seconds=time.monotonic() - started,
+        lines=(
+            *dict.fromkeys(found["verdicts"]),
+            *([f"gate: {decided['verdict']}"] if decided else []),
+            f"report: {evaluation.folder / 'report.html'}",
+        ),
+    )

@@ -1,0 +1,91 @@
+"""The served model: class probabilities and, asked for, attributions. MLflow loads this file by its path.
+
+The code of the version (`models` and `xai`) travels with it under a parent package that bears their digest;
+its name is in the model's configuration. Nothing is imported from a checkout.
+"""
+
+from __future__ import annotations
+
+import importlib
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+SAMPLES_AT_ONCE = 64
+
+
+class Classifier(PythonModel):
+    """The mean of the fold members, on windows in physical units."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Loads the members with the version's own code."""
+        code = context.model_config["code_package"]
+        self._bundle = importlib.import_module(f"{code}.models.bundle").load_bundle(context.artifacts["bundle"])
+        self._explainer = importlib.import_module(f"{code}.xai.methods").explainer
+
+    # A type hint on model_input would make MLflow infer a signature from it; the version has its own.
+    def predict(  # type: ignore[no-untyped-def]
+        self, context: PythonModelContext, model_input, params: dict[str, Any] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Gives ``probability`` (sample, class) and, with ``explain``, ``attribution`` of the input.
+
+        ``model_input`` is (sample, channel, time), physical units; ``params["explain"]`` names an explainer.
+        An attribution explains the predicted class: the mean over members of each one's attribution. What a
+        sample gets depends on no other sample. MlflowException (HTTP 400) says what was found and expected.
+        """
+        windows = self._checked(model_input)
+        name = (params or {}).get("explain") or ""
+        explain = self._named(name) if name else None
+        parts = [self._answer(part, explain, name) for part in windows.split(SAMPLES_AT_ONCE)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _answer(self, windows: torch.Tensor, explain: Any, name: str) -> dict[str, np.ndarray]:
+        inputs = self._bundle.normalise(windows)
+        with torch.no_grad():
+            logits = self._bundle.logits(inputs)
+        answer = {"probability": logits.softmax(dim=1).numpy()}
+        if explain is not None:
+            seeds = torch.tensor([zlib.crc32(window.numpy().tobytes()) for window in windows])
+            targets = logits.argmax(dim=1)
+            try:
+                maps = [explain.attribute(m, inputs, targets, seeds=seeds) for m in self._bundle.members]
+            except ValueError as error:
+                raise _refused(f"explain={name!r} cannot explain this input: {error}") from error
+            answer["attribution"] = torch.stack(maps).mean(dim=0).detach().numpy().astype(np.float32)
+        return answer
+
+    def _named(self, name: str) -> Any:
+        try:
+            return self._explainer(name)
+        except ValueError as error:
+            raise _refused(str(error)) from error
+
+    def _checked(self, model_input: Any) -> torch.Tensor:
+        config = self._bundle.config
+        expected = f"(sample, {len(config.channels)}, {config.window})"
+        try:
+            windows = np.ascontiguousarray(model_input, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise _refused(f"inputs are not an array of numbers; expected the shape {expected}.") from error
+        if windows.ndim != 3 or windows.shape[1:] != (len(config.channels), config.window) or not len(windows):
+            units = ", ".join(f"{c} in {u}" for c, u in zip(config.channels, config.units, strict=True))
+            raise _refused(
+                f"inputs have the shape {windows.shape}; expected {expected} with at least one sample: "
+                f"{units} at {config.sampling_rate:g} Hz."
+            )
+        bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+        if len(bad):
+            raise _refused(f"inputs have NaN or infinite values in sample {bad[0]}; expected finite numbers.")
+        return torch.from_numpy(windows.copy())
+
+
+def _refused(message: str) -> MlflowException:
+    return MlflowException.invalid_parameter_value(message)
+
+
+set_model(Classifier())

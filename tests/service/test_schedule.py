@@ -1,0 +1,99 @@
+"""Only a run that the scheduler created and that completed proves that the schedule works.
+
+A healthy server and a run started by hand proved nothing: a wrong pair of library versions passed both.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+import yaml
+
+from tasks.service import status
+from tasks.service.deployments import DEPLOYMENTS, prefect_client
+
+PATIENCE = 75.0
+
+
+def test_deployments_of_the_file_are_applied(service):
+    deployments = {deployment.name: deployment for deployment in status(service.settings).deployments}
+    assert set(deployments) >= {
+        "train/train-ecg-beats",
+        "faithfulness/faithfulness-ecg-beats",
+        "reap/reaper",
+    }
+    assert deployments["train/train-ecg-beats"].schedules == ()
+    nightly = deployments["faithfulness/faithfulness-ecg-beats"]
+    assert nightly.schedules == ("10 1 * * * UTC",)
+
+
+def test_one_run_at_a_time_and_parameters(service):
+    with prefect_client(service.settings.prefect_url) as client:
+        deployment = client.read_deployment_by_name("faithfulness/faithfulness-ecg-beats")
+    assert deployment.parameters["study"] == "ecg-beats"
+    assert deployment.global_concurrency_limit.limit == 1
+    assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
+
+
+def test_file_states_time_zones_and_no_absolute_path():
+    text = DEPLOYMENTS.read_text()
+    schedules = [each for deployment in yaml.safe_load(text)["deployments"] for each in deployment.get("schedules", [])]
+    assert schedules
+    assert all(schedule["timezone"] for schedule in schedules)
+    assert str(DEPLOYMENTS.parents[1]) not in text
+
+
+@pytest.mark.usefixtures("clean_environment")
+def test_parameters_are_those_of_the_flows():
+    """The server checks parameters only when a run begins, at night."""
+    from prefect.flows import load_flow_from_entrypoint
+
+    for deployment in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]:
+        flow = load_flow_from_entrypoint(deployment["entrypoint"])
+        flow.validate_parameters(deployment.get("parameters", {}))
+        assert deployment["name"].startswith(flow.name)
+
+
+@pytest.mark.timeout(180)
+def test_scheduled_runs_complete(service):
+    from prefect.client.schemas.schedules import IntervalSchedule
+
+    names = ["reap/reaper", "faithfulness/faithfulness-ecg-beats"]
+    often = IntervalSchedule(interval=timedelta(seconds=10))
+    with prefect_client(service.settings.prefect_url) as client:
+        deployments = {client.read_deployment_by_name(name).id: name for name in names}
+        added = {
+            identifier: client.create_deployment_schedules(identifier, [(often, True)])[0].id
+            for identifier in deployments
+        }
+        try:
+            for identifier, name in deployments.items():
+                run = _scheduled_run_that_ended(client, identifier)
+                assert run.state.is_completed(), f"{name}: {run.state}"
+        finally:
+            for identifier, schedule in added.items():
+                client.delete_deployment_schedule(identifier, schedule)
+    ended = {deployment.name: deployment.last_state for deployment in status(service.settings).deployments}
+    assert all(ended[name] for name in names)
+
+
+def _scheduled_run_that_ended(client, deployment):
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import TERMINAL_STATES
+
+    ended = filters.FlowRunFilterStateType(any_=list(TERMINAL_STATES))
+    wanted = filters.FlowRunFilter(
+        deployment_id=filters.FlowRunFilterDeploymentId(any_=[deployment]),
+        state=filters.FlowRunFilterState(type=ended),
+    )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        # A run that found the one before it still busy is cancelled on purpose; it proves nothing.
+        runs = [run for run in client.read_flow_runs(flow_run_filter=wanted) if not run.state.is_cancelled()]
+        scheduled = [run for run in runs if run.auto_scheduled]
+        if scheduled:
+            return scheduled[0]
+        time.sleep(0.5)
+    pytest.fail(f"No scheduled run ended within {PATIENCE:.0f} s.")

@@ -1,0 +1,47 @@
+"""Our rows of Table 1: the newest finished training of each mode and cohort, whatever else lies in the home."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tasks.reporting.accuracy_table import trained_accuracies
+from tasks.training.fitting import REFERENCE, Training
+
+
+def trained(root: Path, key: str, accuracy: float, *, moment: int, study: str = "a-study") -> Path:
+    """A finished training of that accuracy, last written at ``moment``."""
+    folder = root / "trainings" / key
+    (folder / "tables").mkdir(parents=True)
+    training = Training(
+        key=key,
+        study=study,
+        mode="corrected",
+        subset="all",
+        folder=folder,
+        cohort=root / "cohort",
+        members=2,
+        recipe={},
+        network={"arguments": {"hidden": [4, 3]}},
+    )
+    (folder / REFERENCE).write_text(training.model_dump_json())
+    numbers = {"accuracy_mean": accuracy, "accuracy_sd": 0.1, "balanced_accuracy": 0.5, "samples": 7}
+    done = folder / "tables" / "performance.json"
+    done.write_text(json.dumps(numbers))
+    os.utime(done, (moment, moment))
+    return folder
+
+
+def test_the_newest_training_stands_for_its_mode_and_cohort(tmp_path: Path) -> None:
+    trained(tmp_path, "new", 0.9, moment=2_000)
+    trained(tmp_path, "old", 0.8, moment=1_000)
+    trained(tmp_path, "other", 0.1, moment=3_000, study="another")
+    (row,) = trained_accuracies("a-study", tmp_path)
+    assert (row["accuracy"], row["hidden units"], row["source"]) == (0.9, "4 x 3", "here, corrected mode")
+
+
+def test_a_training_without_reference_or_result_is_passed_over(tmp_path: Path) -> None:
+    (trained(tmp_path, "older-version", 0.7, moment=1) / REFERENCE).unlink()
+    (trained(tmp_path, "unfinished", 0.6, moment=1) / "tables" / "performance.json").unlink()
+    assert list(trained_accuracies("a-study", tmp_path)) == []

@@ -1,0 +1,255 @@
+"""Training: it learns, it resumes exactly, it keeps the best, it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from models.bundle import BundleConfig, load_bundle, save_bundle
+from models.normalise import normalise
+from tasks.training import member as training
+from tasks.training.member import Recipe, fit_member, history, trained_network
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+WINDOW = 60
+
+
+class Waves:
+    """A cohort of noisy sines; the class is the frequency."""
+
+    def __init__(self, count: int = 360, classes: int = 3, constant: float | None = None) -> None:
+        random = np.random.default_rng(7)
+        labels = random.permutation(np.arange(count) % classes)
+        phase = random.uniform(0, 6, (count, 1))
+        waves = np.sin(np.arange(WINDOW) * (0.15 + 0.2 * labels[:, None]) + phase)
+        noisy = 900.0 + 0.5 * (waves + 0.3 * random.normal(size=waves.shape))
+        self._signals = noisy[:, None].astype(np.float32)
+        if constant is not None:
+            self._signals[:] = constant
+        self.samples = pd.DataFrame({"label": labels, "subject": [f"s{row % 12}" for row in range(count)]})
+        self.largest_read = 0
+
+    def signals(self, index: np.ndarray) -> np.ndarray:
+        self.largest_read = max(self.largest_read, len(index))
+        return self._signals[index]
+
+
+CONFIG = BundleConfig(
+    network="lstm",
+    arguments={"channels": 1, "classes": 3, "hidden": [12]},
+    normalisation="zscore",
+    classes=("slow", "middle", "fast"),
+    channels=("MLII",),
+    units=("mV",),
+    sampling_rate=360.0,
+    window=WINDOW,
+    study="waves",
+    mode="corrected",
+    cohort_digest="0123456789abcdef",
+)
+RECIPE = Recipe(
+    learning_rate=2e-2,
+    decay="linear",
+    batch_size=32,
+    clip=1.0,
+    epochs=8,
+    patience=None,
+    per_class=80,
+    dropout=0.2,
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+TURN = np.arange(360) % 6
+SPLIT = Parts(np.flatnonzero(TURN > 1), np.flatnonzero(TURN == 0), np.flatnonzero(TURN == 1))
+
+
+def accuracy_on_test(cohort: Waves, workdir: Path) -> float:
+    bundle = load_bundle(save_bundle(workdir / "version", CONFIG, [trained_network(workdir, CONFIG)]))
+    with torch.no_grad():
+        found = bundle.logits(bundle.normalise(torch.from_numpy(cohort.signals(SPLIT.test)))).argmax(1).numpy()
+    return float((found == cohort.samples["label"].to_numpy()[SPLIT.test]).mean())
+
+
+def test_a_member_learns_and_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cohort = Waves()
+    weights = fit_member(cohort, SPLIT, CONFIG, RECIPE, tmp_path / "fit", seed=1)
+    assert accuracy_on_test(cohort, tmp_path / "fit") > 0.9
+    written = weights.stat().st_mtime_ns
+    assert fit_member(cohort, SPLIT, CONFIG, RECIPE, tmp_path / "fit", seed=1) == weights
+    assert weights.stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="holds the training of another recipe"):
+        fit_member(cohort, SPLIT, CONFIG, replace(RECIPE, epochs=1), tmp_path / "fit", seed=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["fit"], "Lightning left something behind"
+
+
+def test_the_weights_are_those_of_the_lowest_validation_loss(tmp_path: Path) -> None:
+    cohort = Waves()
+    wrong = (cohort.samples.loc[SPLIT.validation, "label"] + 1) % 3  # the more is learnt, the worse it fits
+    cohort.samples.loc[SPLIT.validation, "label"] = wrong
+    fit_member(cohort, SPLIT, CONFIG, replace(RECIPE, per_class=None), tmp_path, seed=2)
+    losses = history(tmp_path)["validation_loss"]
+    assert losses.iloc[-1] > 1.5 * losses.min(), "the last epoch must not be the best one here"
+    member, rows = trained_network(tmp_path, CONFIG), SPLIT.validation
+    labels = torch.from_numpy(cohort.samples["label"].to_numpy()[rows])
+    with torch.no_grad():
+        logits = member(normalise(torch.from_numpy(cohort.signals(rows)), "zscore"))
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+    assert float(loss) == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_patience_ends_training_that_does_not_improve(tmp_path: Path) -> None:
+    cohort = Waves(constant=3.0)  # nothing to learn
+    recipe = replace(RECIPE, patience=2, epochs=40)
+    fit_member(cohort, SPLIT, CONFIG, recipe, tmp_path, seed=1)
+    losses = history(tmp_path)["validation_loss"]
+    assert len(losses) < 40
+    assert len(losses) - 1 - int(losses.argmin()) == 2
+
+
+KILLED_RUN = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("training_tests", sys.argv[1])
+tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tests)
+tests.fit_member(tests.Waves(), tests.SPLIT, tests.CONFIG, tests.SLOW_RECIPE, Path(sys.argv[2]), seed=5)
+"""
+SLOW_RECIPE = replace(RECIPE, epochs=8, per_class=600, batch_size=16, learning_rate=2e-3)
+
+
+def history_in_checkpoint(folder: Path) -> list[dict[str, float]]:
+    for checkpoint in folder.glob(training.CHECKPOINT):
+        return torch.load(checkpoint, weights_only=True)["callbacks"]["_Progress"]["history"]
+    return []
+
+
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, __file__, str(killed)], env=environment)
+    while len(history_in_checkpoint(killed)) < 2:
+        assert process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = history_in_checkpoint(killed)
+    assert 2 <= len(before) < SLOW_RECIPE.epochs
+    assert not list(killed.glob(training.WEIGHTS))
+    resumed = fit_member(Waves(), SPLIT, CONFIG, SLOW_RECIPE, killed, seed=5)
+    undisturbed = fit_member(Waves(), SPLIT, CONFIG, SLOW_RECIPE, whole, seed=5)
+    assert history(killed).to_dict("records")[: len(before)] == before, "the epochs done were done again"
+    assert resumed.read_bytes() == undisturbed.read_bytes()
+    columns = ["epoch", "training_loss", "validation_loss"]
+    pd.testing.assert_frame_equal(history(killed)[columns], history(whole)[columns], check_exact=True)
+
+
+def test_a_run_killed_after_its_last_epoch_does_not_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(RECIPE, patience=2, epochs=40)
+    arguments = (Waves(constant=3.0), SPLIT, CONFIG, recipe)
+
+    def killed(best: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_member(*arguments, tmp_path / "killed", seed=1)
+    monkeypatch.undo()
+    resumed = fit_member(*arguments, tmp_path / "killed", seed=1)
+    undisturbed = fit_member(*arguments, tmp_path / "whole", seed=1)
+    assert len(history(tmp_path / "killed")) == len(history(tmp_path / "whole"))
+    assert resumed.read_bytes() == undisturbed.read_bytes()
+
+
+def test_training_does_not_disturb_the_random_numbers_of_its_caller(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    fit_member(Waves(), SPLIT, CONFIG, replace(RECIPE, epochs=1), tmp_path, seed=1)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_it_trains_in_a_thread_that_is_not_the_first(tmp_path: Path) -> None:
+    found: list[Path] = []
+    arguments = (Waves(), SPLIT, CONFIG, replace(RECIPE, epochs=1), tmp_path)
+    thread = threading.Thread(target=lambda: found.append(fit_member(*arguments, seed=1)))
+    thread.start()
+    thread.join()
+    assert found[0].exists()
+
+
+def test_off_a_terminal_it_tells_the_epochs_in_plain_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tasks.progress.SECONDS_BETWEEN_LINES", 0.0)
+    fit_member(Waves(), SPLIT, CONFIG, replace(RECIPE, epochs=3), tmp_path, seed=1)
+    captured = capfd.readouterr()
+    assert "1 of 3, about" in captured.out
+    assert "lightning" not in (captured.out + captured.err).lower()
+
+
+def test_rare_classes_are_drawn_as_often_as_common_ones() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 7)
+    windows = training._Windows(torch.zeros(57, 1, 4), labels)
+    batches = training._Batches(windows, replace(RECIPE, per_class=20, batch_size=16), seed=0)
+    drawn = torch.cat([rows for _, rows in batches])
+    assert torch.bincount(drawn).tolist() == [20, 20]
+    assert len(batches) == len(list(batches)) == 3
+    order = batches._order()
+    uses = np.bincount(order[order >= 50] - 50)
+    assert uses.max() - uses.min() <= 1
+    batches.epoch = 1
+    assert not np.array_equal(np.sort(order), np.sort(batches._order())), "every epoch draws afresh"
+
+
+def test_validation_is_capped_by_class_and_drawn_once() -> None:
+    cohort = Waves()
+    chosen = training._validation_samples(cohort, SPLIT, replace(RECIPE, per_class=5), seed=4)
+    assert cohort.samples.loc[chosen, "label"].value_counts().to_dict() == {0: 5, 1: 5, 2: 5}
+    again = training._validation_samples(cohort, SPLIT, replace(RECIPE, per_class=5), seed=4)
+    assert np.array_equal(chosen, again)
+
+
+def test_many_windows_lie_in_a_mapped_file_and_are_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = Waves()
+    in_memory = training._Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
+    monkeypatch.setattr(training, "MEMORY_FOR_WINDOWS", 1)
+    monkeypatch.setattr(training, "READ_AT_ONCE", 100)
+    cohort.largest_read = 0
+    mapped = training._Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
+    assert torch.equal(mapped.inputs, in_memory.inputs)
+    assert cohort.largest_read == 100
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+    nothing = replace(SPLIT, validation=np.array([], int))
+    with pytest.raises(ValueError, match="no samples in its part 'validation'"):
+        fit_member(Waves(), nothing, CONFIG, RECIPE, tmp_path / "empty", seed=1)
+    with pytest.raises(ValueError, match=r"shape \(1, 60\); expected \(channel, time\) = \(1, 61\)"):
+        fit_member(Waves(), SPLIT, replace(CONFIG, window=61), RECIPE, tmp_path, seed=1)
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="not finite in any of 2 epochs"):
+        fit_member(Waves(constant=float("nan")), SPLIT, CONFIG, replace(RECIPE, epochs=2), tmp_path, seed=1)

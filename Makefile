@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 $(READY_TO_TEST): $(READY) requirements-dev.lock
-	$(BIN)/pip install --quiet --requirement requirements.lock --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-dev.lock
 	touch $@
 
 run: $(READY)

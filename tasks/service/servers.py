@@ -21,7 +21,7 @@ POOL = "plumbline"
 CONCURRENT_RUNS = 2
 """Flow runs at a time. Two, so that the reaper is not kept waiting by hours of training."""
 
-START_LIMIT = 120.0
+START_LIMIT = 300.0
 POLL = 0.2
 
 

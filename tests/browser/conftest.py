@@ -46,7 +46,7 @@ class Browser:
         )
         self.driver.get(url)
 
-    def wait_for(self, script: str, seconds: float = 30) -> Any:
+    def wait_for(self, script: str, seconds: float = 180) -> Any:
         """Waits until ``return <script>`` is truthy in the page and returns it."""
         from selenium.webdriver.support.ui import WebDriverWait
 

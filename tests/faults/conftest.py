@@ -96,7 +96,7 @@ class Victim:
     def lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines()
 
-    def wait_for(self, moment: Callable[[Victim], bool], seconds: float = 60.0) -> None:
+    def wait_for(self, moment: Callable[[Victim], bool], seconds: float = 240.0) -> None:
         """Waits for the moment; fails with the output if the process ends or time runs out before."""
         deadline = time.monotonic() + seconds
         while not moment(self):
@@ -104,7 +104,7 @@ class Victim:
                 pytest.fail("the moment never came:\n" + "\n".join(self.lines))
             time.sleep(0.02)
 
-    def kill_when(self, moment: Callable[[Victim], bool], seconds: float = 60.0) -> None:
+    def kill_when(self, moment: Callable[[Victim], bool], seconds: float = 240.0) -> None:
         """SIGKILL to the process and its children at the moment, without a chance to clean up.
 
         Freezes it first, so that nothing happens between the look at its children and the kill.
@@ -120,7 +120,7 @@ class Victim:
             process.kill()
         self.process.wait()
 
-    def finish(self, seconds: float = 120.0) -> None:
+    def finish(self, seconds: float = 300.0) -> None:
         """Waits for a good end; fails with the output otherwise."""
         code = self.process.wait(seconds)
         assert code == 0, "\n".join(self.lines)

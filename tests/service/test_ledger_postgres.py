@@ -95,7 +95,7 @@ def installed_server(binaries: Path) -> Iterator[str]:
 
 
 def wait_until_up(url: str, log: Path) -> None:
-    engine, deadline = create_engine(f"{url}/postgres"), time.monotonic() + 30
+    engine, deadline = create_engine(f"{url}/postgres"), time.monotonic() + 180
     while True:
         try:
             engine.connect().close()
@@ -268,7 +268,7 @@ def test_four_processes_open_a_fresh_ledger_at_once_and_write(url: str, tmp_path
         )
         for number in range(4)
     ]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while len(list(tmp_path.glob("ready*"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     (tmp_path / "go").touch()

@@ -14,7 +14,7 @@ import yaml
 from tasks.service import status
 from tasks.service.deployments import DEPLOYMENTS, prefect_client
 
-PATIENCE = 75.0
+PATIENCE = 300.0
 
 
 def test_deployments_of_the_file_are_applied(service):

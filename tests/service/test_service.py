@@ -36,14 +36,18 @@ def _sleeper(tmp_path, code="import time; time.sleep(300)"):
     return start("sleeper", [sys.executable, "-c", code], {}, tmp_path / "sleeper.log")
 
 
-def test_up_starts_everything_in_time_and_memory(service):
+def test_up_starts_everything_in_bounded_memory(service):
     now = status(service.settings)
     used = {name: round(memory / MEBIBYTE) for name, memory in service.memory.items()}
     print(f"ready after {service.seconds:.1f} s, idle memory in MiB: {used}")
     assert set(service.started) == set(NAMES)
     assert now.up
-    assert service.seconds < 120  # 25 s on two idle cores; the tests may share theirs
     assert 100 < sum(used.values()) < 1300
+
+
+@pytest.mark.soak
+def test_up_is_quick(service):
+    assert service.seconds < 120  # 25 s on two idle cores; a machine that is busy otherwise proves nothing
 
 
 def test_servers_answer_where_status_says(service):

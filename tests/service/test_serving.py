@@ -109,7 +109,7 @@ def server(champion: mlflow.pyfunc.PyFuncModel, tmp_path_factory: pytest.TempPat
 
 
 def wait_until_up(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=1)

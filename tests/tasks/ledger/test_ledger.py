@@ -359,7 +359,7 @@ def run_writers(url: str, folder: Path, writers: int) -> None:
         )
         for number in range(writers)
     ]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while len(list(folder.glob("ready*"))) < writers and time.monotonic() < deadline:
         time.sleep(0.01)
     (folder / "go").touch()

@@ -416,6 +416,7 @@ def test_friedman_is_undefined_where_nothing_can_be_ranked(table: pd.DataFrame) 
     assert math.isnan(friedman(table, direction="lower").p)
 
 
+@pytest.mark.soak
 def test_all_pairs_of_twelve_explainers_take_less_than_a_second() -> None:
     table = a_table(40, explainers=12)
     pairs = every_pair(list(table))

@@ -41,7 +41,7 @@ def share_groups(
     explainers = list(dict.fromkeys(by_group["explainer"]))
     colours = part_colours(list(dict.fromkeys(by_group["part"])))
     key = _key(explainers)
-    bottom = 1.0 + 0.17 * (key.count("\n") + 1)
+    bottom = 0.8 + 0.17 * (key.count("\n") + 1)
     figure, axes = grid(
         len(classes), len(classes), _ROW, Margins(_LEFT, _RIGHT, 1.35, bottom, between_columns=0.08, between_rows=0.42)
     )
@@ -53,7 +53,7 @@ def share_groups(
     _name_parts(axes, colours, len(explainers))
     _legend(figure, colours, key)
     heading(figure, title, f"share of absolute relevance (%); boxes: {by_fold['fold'].nunique()} folds; "
-            "diamond and line: pooled, with its interval over subjects")  # fmt: skip
+            "diamond and line: pooled, with its interval over subjects if there are enough")  # fmt: skip
     return figure
 
 

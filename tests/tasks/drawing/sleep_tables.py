@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tasks.drawing.night import UNSCORED, Night
+
 CLASSES = ["Awake", "NREM1", "NREM2", "NREM3", "REM"]
 PARTS = ["EEG Fpz-Cz", "EOG horizontal", "EMG submental"]
 RULES = ["lrp_epsilon_0.01", "lrp_epsilon_100", "lrp_alpha1_beta0"]
@@ -74,3 +76,18 @@ def coefficients(classes: Sequence[str] = CLASSES, factors: Sequence[str] = FACT
 
 
 GROUPS = {f"{name}/{name}": name for name in CLASSES}
+
+
+def night(epochs: int = 240, rate: float = 100.0, gap: int = 100) -> Night:
+    """Stages that hold for a while, a few wrong ones, four epochs missing from ``gap`` on, and one loud artefact."""
+    rng = np.random.default_rng(4)
+    true = np.repeat(rng.integers(0, 5, -(-epochs // 12)), 12)[:epochs]
+    predicted = np.where(rng.random(epochs) < 0.1, rng.integers(0, 5, epochs), true)
+    true[5:6] = UNSCORED
+    kept = np.r_[0 : min(gap, epochs), gap + 4 : epochs]
+    signals = rng.normal(size=(3, int(epochs * 30 * rate))) * (1 + np.repeat(true == 0, int(30 * rate)))
+    signals[2, len(signals[2]) // 3] = 80
+    return Night(
+        tuple(CLASSES), 30.0 * kept, true[kept], predicted[kept], tuple(PARTS), shares(epochs, 5)[kept], tuple(PARTS),
+        ("SD",) * 3, rate, signals, levels=("Awake", "REM", "NREM1", "NREM2", "NREM3"),
+    )  # fmt: skip

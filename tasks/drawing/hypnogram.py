@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .layout import Margins, banded_grid
-from .night import Night, envelope, stretches
+from .night import Night, envelope, stretches, visible_range
 from .part_colours import part_colours
 from .share_boxes import SHARE_LABEL
 from .style import INK, SMALL, TEXT, heading, plain, tidy, wrapped
 
 TRUE, PREDICTED, WRONG = INK, "#1b9e4b", "#f3d9d4"
 _COLUMNS = 1000
-_SPIKES = 0.002
-"""Share of a signal's stretches, at either end, that may stick out of its panel, so that an artefact hides nothing."""
 
 
 def hypnogram(night: Night, *, title: str) -> Figure:
@@ -63,10 +60,7 @@ def _draw_signal(axes: Axes, night: Night, channel: int, colour: str) -> None:
     edges = stretches(len(signal), _COLUMNS)
     times = (night.signals_from + (edges[:-1] + edges[1:]) / 2 / night.rate) / 60
     axes.fill_between(times, ends[:, 0], ends[:, 1], color=colour, linewidth=0.4)
-    if np.isfinite(ends).any():
-        low, high = np.nanquantile(ends[:, 0], _SPIKES), np.nanquantile(ends[:, 1], 1 - _SPIKES)
-        room = 0.05 * ((high - low) or 1.0)
-        axes.set_ylim(low - room, high + room)
+    axes.set_ylim(visible_range(ends))
     axes.locator_params(axis="y", nbins=4)
     unit = f"\n({night.units[channel]})" if night.units[channel] else ""
     axes.set_ylabel(wrapped(night.channels[channel], 12) + plain(unit), size=SMALL, color=INK)

@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from .hypnogram import PREDICTED, TRUE, WRONG
 from .interactive import looks, rounded, safe
-from .night import Night, envelope, stretches
+from .night import Night, envelope, stretches, visible_range
 from .part_colours import part_colours
 from .share_boxes import SHARE_LABEL
 from .style import MUTED
@@ -24,7 +24,7 @@ def interactive_hypnogram(night: Night, *, title: str) -> Figure:
     """The timeline of :func:`tasks.drawing.hypnogram.hypnogram`, its panels zooming together in time.
 
     A signal is drawn by its least and greatest value in each of at most 6,000 stretches, so that no spike is
-    lost and the page stays small. Hovering tells the stages, a signal's value, and the shares of an epoch.
+    lost and the page stays small; its axis first shows all but the outermost 0.2 % of them. Hovering tells the stages, a signal's value, and the shares of an epoch.
     """
     pixels = [_STAGES, *[_SIGNAL] * len(night.channels), _SHARES]
     height = sum(pixels) + _GAP * (len(pixels) - 1)
@@ -37,7 +37,7 @@ def interactive_hypnogram(night: Night, *, title: str) -> Figure:
     _add_shares(figure, night, row=len(pixels))
     _shade_wrong(figure, night)
     looks(figure, title, height=height + _TOP + _BOTTOM, top=_TOP)
-    words = "Drag to zoom, double-click to see all. Black: true stage; green: predicted; shaded: wrong class."
+    words = "Drag to zoom, double-click to go back. Black: true stage; green: predicted; shaded: wrong class."
     figure.update_layout(
         title_subtitle={"text": words, "font": {"size": 12, "color": MUTED}}, hovermode="x", hoverdistance=40,
         showlegend=True, margin_l=92,
@@ -62,24 +62,26 @@ def _add_stages(figure: Figure, night: Night) -> None:
         )  # fmt: skip
         figure.add_trace(line, row=1, col=1)
     figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], row=1, col=1, title_text="stage"
+        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], row=1, col=1
     )
 
 
 def _add_signal(figure: Figure, night: Night, channel: int, colour: str) -> None:
     """One line that runs, stretch by stretch, from the least to the greatest value."""
     signal = night.signals[channel]
+    ends = envelope(signal, COLUMNS)
     edges = stretches(len(signal), COLUMNS)
     step = len(signal) / (len(edges) - 1) / night.rate / 60
     unit = safe(night.units[channel])
     line = Scatter(
-        x0=night.signals_from / 60 + step / 4, dx=step / 2, y=rounded(envelope(signal, COLUMNS).ravel()), mode="lines",
+        x0=night.signals_from / 60 + step / 4, dx=step / 2, y=rounded(ends.ravel()), mode="lines",
         line={"color": colour, "width": 0.8}, showlegend=False,
         hovertemplate=f"{safe(night.channels[channel])}: %{{y:.3~g}} {unit}<extra></extra>",
     )  # fmt: skip
     figure.add_trace(line, row=2 + channel, col=1)
     words = safe(night.channels[channel]).replace(" ", "<br>", 1)
-    figure.update_yaxes(title_text=words + (f"<br>({unit})" if unit else ""), nticks=4, row=2 + channel, col=1)
+    title = words + (f"<br>({unit})" if unit else "")
+    figure.update_yaxes(title_text=title, nticks=4, range=visible_range(ends), row=2 + channel, col=1)
 
 
 def _add_shares(figure: Figure, night: Night, row: int) -> None:

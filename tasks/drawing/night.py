@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from .geometry import Floats
 
+_SPIKES = 0.002
+"""Share of a signal's stretches, at either end, that may stick out of its panel, so that an artefact hides nothing."""
 UNSCORED = -1
 """The stage of an epoch that nobody scored."""
 
@@ -114,3 +116,12 @@ def envelope(signal: Floats, columns: int) -> Floats:
 def stretches(points: int, columns: int) -> NDArray[np.int64]:
     """Edges ``(column + 1,)`` of at most ``columns`` stretches of equal length, to a point, over so many points."""
     return np.linspace(0, points, min(columns, points) + 1).astype(np.int64)
+
+
+def visible_range(ends: Floats) -> tuple[float, float] | None:
+    """The axis that shows all of an envelope ``(column, 2)`` but its outermost 0.2 %; None where nothing is known."""
+    if not np.isfinite(ends).any():
+        return None
+    low, high = float(np.nanquantile(ends[:, 0], _SPIKES)), float(np.nanquantile(ends[:, 1], 1 - _SPIKES))
+    room = 0.05 * ((high - low) or 1.0)
+    return low - room, high + room

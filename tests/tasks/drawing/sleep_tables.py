@@ -91,3 +91,41 @@ def night(epochs: int = 240, rate: float = 100.0, gap: int = 100) -> Night:
         tuple(CLASSES), 30.0 * kept, true[kept], predicted[kept], tuple(PARTS), shares(epochs, 5)[kept], tuple(PARTS),
         ("SD",) * 3, rate, signals, levels=("Awake", "REM", "NREM1", "NREM2", "NREM3"),
     )  # fmt: skip
+
+
+def calibration() -> pd.DataFrame:
+    table = pd.DataFrame({"model": [*MODELS, "undefined"], "false_positive_rate": [0.59, 0.09, 0.06, 0.043, np.nan]})
+    half = [0.02, 0.015, np.nan, 0.01, np.nan]
+    rate = table["false_positive_rate"]
+    return table.assign(ci_low=rate - half, ci_high=rate + half, nominal=0.05)
+
+
+def confusions(folds: int = 11) -> pd.DataFrame:
+    """Counts ``10 * (row == column) + fold + 1``; the second fold has no NREM1."""
+    cells = itertools.product(range(folds), CLASSES, CLASSES)
+    table = pd.DataFrame(cells, columns=["fold", "true", "predicted"])
+    table["count"] = 10 * (table["true"] == table["predicted"]) + table["fold"] + 1
+    return table[~((table["fold"] == 1) & (table["true"] == "NREM1"))]
+
+
+def ablation() -> pd.DataFrame:
+    cells = itertools.product(("zero", "mean", "line_noise"), PARTS)
+    table = pd.DataFrame(cells, columns=["ablation", "channel"])
+    drop = np.array([0.31, 0.12, 0.02, 0.3, 0.11, 0.01, 0.35, 0.2, np.nan])
+    return table.assign(
+        drop=drop, ci_low=drop - 0.04, ci_high=drop + 0.04, distance=[3.1, 2.2, 1.1, 3.0, 2.1, 1.0, 8.4, 9.9, np.nan]
+    )
+
+
+def channel_shares() -> pd.DataFrame:
+    table = by_fold(1, MANY[:4]).rename(columns={"part": "channel"}).drop(columns="fold")
+    return table.assign(ci_low=table["share"] - 4, ci_high=table["share"] + 4)
+
+
+def agreements(rules: Sequence[str] = RULES) -> pd.DataFrame:
+    pairs = list(itertools.combinations(rules, 2))
+    value = np.linspace(0.95, -0.4, len(pairs))
+    table = pd.DataFrame(pairs, columns=["first", "second"])
+    table = table.assign(value=value, ci_low=value - 0.03, ci_high=value + 0.03)
+    table.loc[len(pairs) - 1, ["ci_low", "ci_high"]] = np.nan
+    return table

@@ -64,4 +64,6 @@ def _write(axes: Axes, row: int, column: int, cell: pd.Series | None) -> None:
         bounds = f"[{cell['ci_low']:.2f},\n{cell['ci_high']:.2f}]" if np.isfinite(cell["ci_low"]) else "no interval"
         text, size = f"{cell['value']:.2f}\n{bounds}", TEXT
     strong = cell is not None and row != column and abs(cell["value"]) > 0.75
-    axes.text(column, row, text.replace("-", "−"), ha="center", va="center", size=size, color="white" if strong else INK)
+    axes.text(
+        column, row, text.replace("-", "−"), ha="center", va="center", size=size, color="white" if strong else INK
+    )

@@ -32,7 +32,8 @@ def false_positives(calibration: pd.DataFrame, *, draws: int, title: str) -> Fig
     for position, row in rows.iterrows():
         place = int(str(position))
         colour = SECOND if row["ci_low"] > nominal[0] else FIRST
-        draw_interval(axes, place, row["false_positive_rate"], row, (colour, "o", colour, ""))
+        face = colour if np.isfinite(row["ci_low"]) else "white"
+        draw_interval(axes, place, row["false_positive_rate"], row, (colour, "o", face, ""))
         axes.text(1.03, place, _rate(row), **beside(axes))
     axes.set_yticks(range(len(rows)), labels=[plain(name) for name in rows["model"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)

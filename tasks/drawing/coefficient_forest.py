@@ -1,4 +1,4 @@
-"""Coefficients of all models with their intervals: what a test says that treats epochs as independent, and what others."""
+"""Coefficients of all models with their intervals: what changes when epochs are not taken to be independent."""
 
 from __future__ import annotations
 

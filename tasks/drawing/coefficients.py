@@ -52,7 +52,9 @@ def coefficient_heatmaps(
     labels = [wrapped(label, 10) for label in groups.values()]
     under = 0.2 + 0.15 * max(label.count("\n") + 1 for label in labels)
     lines = len(factors) * len(models) // columns
-    margins = Margins(_LEFT, _RIGHT, 0.95, under + 0.3 + 0.17 * len(models), between_columns=0.18, between_rows=under + 0.2)
+    margins = Margins(
+        _LEFT, _RIGHT, 0.95, under + 0.3 + 0.17 * len(models), between_columns=0.18, between_rows=under + 0.2
+    )
     figure, axes = grid(lines, columns, _ROW * len(parts), margins)
     panels = axes.reshape(len(factors), len(models))
     for factor, line in zip(factors, panels, strict=True):
@@ -150,9 +152,10 @@ def _counts(rows: pd.DataFrame, models: Mapping[str, str]) -> str:
     for model, label in models.items():
         own = rows[rows["model"] == model]
         estimated = own[np.isfinite(own["coefficient"])]
+        significant = int((estimated["q"] < MARKS[-1][0]).sum())
         lines.append(
-            f"{label}: {len(estimated)} of {len(own)} coefficients estimated, {int((estimated['q'] < MARKS[-1][0]).sum())} "
-            f"significant; {_span(own['n_subjects'])} subjects, {_span(own['n_epochs'])} epochs per group"
+            f"{label}: {len(estimated)} of {len(own)} coefficients estimated, {significant} significant; "
+            f"{_span(own['n_subjects'])} subjects, {_span(own['n_epochs'])} epochs per group"
         )
     return plain("\n".join(lines))
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .layout import Margins, grid
+from .share_boxes import folds_counted
 from .style import HEAT, INK, MUTED, SMALL, TEXT, WIDTH, heading, plain, require_columns, wrapped
 
 COLUMNS = ("fold", "true", "predicted", "count")
@@ -48,7 +49,7 @@ def fold_confusions(table: pd.DataFrame, classes: Sequence[str], *, title: str, 
         line[0].set_yticks(range(len(classes)), labels=[wrapped(name, 14) for name in classes], size=SMALL)
     figure.text(0.12 / WIDTH, 0.12 / figure.get_figheight(), "rows: true class; columns: predicted class", size=SMALL,
                 color=MUTED)  # fmt: skip
-    heading(figure, title, f"n = {table['fold'].nunique()} folds; percent of the true class")
+    heading(figure, title, f"n = {folds_counted(table)}; percent of the true class")
     return figure
 
 

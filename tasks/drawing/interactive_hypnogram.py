@@ -24,7 +24,8 @@ def interactive_hypnogram(night: Night, *, title: str) -> Figure:
     """The timeline of :func:`tasks.drawing.hypnogram.hypnogram`, its panels zooming together in time.
 
     A signal is drawn by its least and greatest value in each of at most 6,000 stretches, so that no spike is
-    lost and the page stays small; its axis first shows all but the outermost 0.2 % of them. Hovering tells the stages, a signal's value, and the shares of an epoch.
+    lost and the page stays small; its axis first shows all but the outermost 0.2 % of them. Hovering tells the
+    stages, a signal's value, and the shares of an epoch.
     """
     pixels = [_STAGES, *[_SIGNAL] * len(night.channels), _SHARES]
     height = sum(pixels) + _GAP * (len(pixels) - 1)
@@ -61,9 +62,7 @@ def _add_stages(figure: Figure, night: Night) -> None:
             line={"color": colour, "width": width}, hovertemplate=f"{word}: %{{customdata}}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(line, row=1, col=1)
-    figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], row=1, col=1
-    )
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], row=1, col=1)
 
 
 def _add_signal(figure: Figure, night: Night, channel: int, colour: str) -> None:

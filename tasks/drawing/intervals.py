@@ -133,6 +133,7 @@ def _verdict(row: pd.Series) -> str:
 
 
 def draw_interval(axes: Axes, position: int, value: float, row: pd.Series, look: tuple[str, str, str, str]) -> None:
+    """A row's interval as a line, its value as a point; ``look``: colour, marker, fill and what they mean."""
     colour, marker, face, _ = look
     axes.plot([row["ci_low"], row["ci_high"]], [position] * 2, color=colour, linewidth=2, zorder=2)
     axes.plot(
@@ -156,6 +157,7 @@ def _label_pairs(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def beside(axes: Axes) -> dict[str, Any]:
+    """How text is set that stands in a row, right of the axes."""
     return {"transform": axes.get_yaxis_transform(), "size": SMALL, "color": INK, "va": "center"}
 
 

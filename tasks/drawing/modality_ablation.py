@@ -48,7 +48,9 @@ def modality_ablation(ablation: pd.DataFrame, shares: pd.DataFrame, *, measure: 
     _panel(below, relevance, colours)
     below.set_xlim(0, 100)
     below.set_xlabel("share of absolute relevance (%)", size=TEXT, color=INK)
-    heading(figure, title, f"n = {n}; distance: of ablated inputs from the training distribution (1: as far as a real one)")
+    heading(
+        figure, title, f"n = {n}; distance: of ablated inputs from the training distribution (1: as far as a real one)"
+    )
     return figure
 
 

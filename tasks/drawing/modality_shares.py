@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from .layout import Margins, grid
 from .part_colours import part_colours, part_keys
-from .share_boxes import SHARE_LABEL, draw_share_boxes, group_middles, place_of
+from .share_boxes import SHARE_LABEL, draw_share_boxes, folds_counted, group_middles, place_of
 from .style import INK, SMALL, TEXT, WIDTH, heading, plain, require_columns, tidy, wrapped
 
 COLUMNS = ("explainer", "fold", "part", "share")
@@ -45,7 +45,11 @@ def modality_shares(by_fold: pd.DataFrame, *, title: str) -> Figure:
         )  # fmt: skip
     figure.legend(handles=part_keys(colours), loc="lower left", bbox_to_anchor=(0.07, 0), ncols=6, frameon=False,
                   fontsize=SMALL)  # fmt: skip
-    heading(figure, title, f"n = {_folds(by_fold)}; points: folds; box: quartiles with the median; whiskers: extremes")
+    heading(
+        figure,
+        title,
+        f"n = {folds_counted(by_fold)}; points: folds; box: quartiles with the median; whiskers: extremes",
+    )
     return figure
 
 
@@ -54,8 +58,3 @@ def _room_for(names: list[str], turned: bool) -> float:
     if not turned:
         return 0.55 + 0.15 * max(name.count("\n") + 1 for name in names)
     return 0.5 + 0.072 * max(len(line) for name in names for line in name.split("\n"))
-
-
-def _folds(by_fold: pd.DataFrame) -> str:
-    count = by_fold["fold"].nunique()
-    return f"{count} fold" if count == 1 else f"{count} folds"

@@ -23,6 +23,12 @@ def group_middles(parts: int, explainers: int) -> list[float]:
     return [place_of(part, 0, explainers) + (explainers - 1) / 2 for part in range(parts)]
 
 
+def folds_counted(table: pd.DataFrame) -> str:
+    """``1 fold`` or ``11 folds``: how many of them the column fold holds."""
+    count = table["fold"].nunique()
+    return f"{count} fold" if count == 1 else f"{count} folds"
+
+
 def draw_share_boxes(
     axes: Axes, shares: pd.DataFrame, explainers: Sequence[str], colours: dict[str, str], *, point: float
 ) -> None:
@@ -52,7 +58,7 @@ def draw_share_boxes(
 def _box(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
     thin = {"color": colour, "linewidth": 0.9}
     axes.boxplot(
-        [values], positions=[place], widths=0.66, whis=(0, 100), patch_artist=True, manage_ticks=False,
+        [values], positions=[place], widths=0.66, whis=(0, 100), patch_artist=True, manage_ticks=False, showfliers=False,
         boxprops={"facecolor": colour, "alpha": 0.5, "edgecolor": colour, "linewidth": 0.9},
         medianprops={"color": INK, "linewidth": 1.2}, whiskerprops=thin, capprops={"linewidth": 0},
     )  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from .layout import AxesGrid, Margins, grid
 from .part_colours import part_colours, part_keys
-from .share_boxes import draw_share_boxes, group_middles, place_of
+from .share_boxes import draw_share_boxes, folds_counted, group_middles, place_of
 from .style import INK, MUTED, SMALL, TEXT, WIDTH, heading, plain, require_columns, tidy, wrapped
 
 GROUPS = ("explainer", "true", "predicted", "part", "share", "ci_low", "ci_high", "n_epochs", "n_subjects")
@@ -52,8 +52,8 @@ def share_groups(
     _name_classes(figure, axes, classes)
     _name_parts(axes, colours, len(explainers))
     _legend(figure, colours, key)
-    heading(figure, title, f"share of absolute relevance (%); boxes: {by_fold['fold'].nunique()} folds; "
-            "diamond and line: pooled, with its interval over subjects if there are enough")  # fmt: skip
+    heading(figure, title, f"share of absolute relevance (%); boxes: {folds_counted(by_fold)}; "
+            "diamond and line: pooled, with its interval over subjects (hollow: too few)")  # fmt: skip
     return figure
 
 
@@ -82,7 +82,8 @@ def _panel(
     for _, row in pooled.iterrows():
         place = place_of(list(colours).index(row["part"]), explainers.index(row["explainer"]), len(explainers))
         axes.vlines(place + _ASIDE, row["ci_low"], row["ci_high"], color=INK, linewidth=0.9, zorder=4)
-        axes.plot([place + _ASIDE], [row["share"]], "D", color=INK, markersize=1.9, zorder=5)
+        axes.plot([place + _ASIDE], [row["share"]], "D", color=INK, markersize=2.2, markeredgewidth=0.7, zorder=5,
+                  markerfacecolor=INK if np.isfinite(row["ci_low"]) else "white")  # fmt: skip
     people = int(pooled["n_subjects"].max())
     count = f"{int(pooled['n_epochs'].max()):,} ({people} subject{'s' * (people != 1)})"
     axes.set_title(count, size=SMALL, color=INK, pad=3)

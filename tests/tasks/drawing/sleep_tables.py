@@ -13,7 +13,13 @@ from tasks.drawing.night import UNSCORED, Night
 CLASSES = ["Awake", "NREM1", "NREM2", "NREM3", "REM"]
 PARTS = ["EEG Fpz-Cz", "EOG horizontal", "EMG submental"]
 RULES = ["lrp_epsilon_0.01", "lrp_epsilon_100", "lrp_alpha1_beta0"]
-MANY = [*RULES, "lrp_composite", "gradient_x_input", "integrated_gradients", "a rule with a very long $name$ of its own"]
+MANY = [
+    *RULES,
+    "lrp_composite",
+    "gradient_x_input",
+    "integrated_gradients",
+    "a rule with a very long $name$ of its own",
+]
 MODELS = ["ols", "ols_cluster", "mixed", "subject_mean"]
 FACTORS = ["medication", "sex", "age"]
 
@@ -44,9 +50,7 @@ def by_group(rules: Sequence[str] = RULES, classes: Sequence[str] = CLASSES) -> 
     return table
 
 
-def by_group_fold(
-    folds: int = 11, rules: Sequence[str] = RULES, classes: Sequence[str] = CLASSES
-) -> pd.DataFrame:
+def by_group_fold(folds: int = 11, rules: Sequence[str] = RULES, classes: Sequence[str] = CLASSES) -> pd.DataFrame:
     pooled = by_group(rules, classes)
     table = pooled[["explainer", "true", "predicted", "part", "share"]].merge(
         pd.DataFrame({"fold": range(folds)}), how="cross"

@@ -62,7 +62,7 @@ def _in_order(channels: pd.Series) -> pd.Series:
 def _panel(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> list[int]:
     """Rows under the names of their channels, each with its interval drawn and written; returns their places."""
     digits = digits_for(rows["value"])
-    places = [place + number + 1 for place, number in enumerate(pd.factorize(rows["channel"])[0])]
+    places = [place + int(number) + 1 for place, number in enumerate(pd.factorize(rows["channel"])[0])]
     for place, (_, row) in zip(places, rows.iterrows(), strict=True):
         colour = colours[row["channel"]]
         face = colour if np.isfinite(row["ci_low"]) else "white"

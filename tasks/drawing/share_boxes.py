@@ -58,7 +58,8 @@ def draw_share_boxes(
 def _box(axes: Axes, place: float, values: np.ndarray, colour: str) -> None:
     thin = {"color": colour, "linewidth": 0.9}
     axes.boxplot(
-        [values], positions=[place], widths=0.66, whis=(0, 100), patch_artist=True, manage_ticks=False, showfliers=False,
+        [values], positions=[place], widths=0.66, whis=(0, 100), patch_artist=True, manage_ticks=False,
+        showfliers=False,
         boxprops={"facecolor": colour, "alpha": 0.5, "edgecolor": colour, "linewidth": 0.9},
         medianprops={"color": INK, "linewidth": 1.2}, whiskerprops=thin, capprops={"linewidth": 0},
     )  # fmt: skip

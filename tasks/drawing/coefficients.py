@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ _ROW = 0.62
 _SIDE_BY_SIDE = 10
 """Cells in a row of the figure up to which a cell holds its texts; more models go under each other."""
 _LEFT, _RIGHT = 0.95, 1.05
+_LONGEST_NOTE, _LINE = 24, 145
+"""Letters of a note that a cell holds (a longer one stands under the figure only), and of a line under it."""
 
 
 def coefficient_heatmaps(
@@ -34,6 +37,7 @@ def coefficient_heatmaps(
     *,
     title: str,
     unit: str = "percentage points",
+    samples: str = "epochs",
 ) -> Figure:
     """A heat-map parts by groups for each factor (row) and model (column), with every interval written in its cell.
 
@@ -41,8 +45,8 @@ def coefficient_heatmaps(
     n_subjects and note, a row per coefficient of one explainer. ``models`` and ``groups`` give those to show, in
     order, and their labels: a model's family of tests should be named in its label. The colours of a factor are
     symmetric around 0 and shared by its models, so that these compare; where q >= 0.05 the cell is white, where
-    nothing could be estimated hatched, with the note. ValueError where a column or a model is missing, or a cell
-    has several rows.
+    nothing could be estimated hatched, with the note. ``unit`` is the shares', ``samples`` what n_epochs counts.
+    ValueError where a column or a model is missing, or a cell has several rows.
     """
     require_columns(coefficients, COLUMNS, "coefficients")
     rows = coefficients[coefficients["model"].isin(list(models)) & coefficients["group"].isin(list(groups))]
@@ -51,9 +55,15 @@ def coefficient_heatmaps(
     columns = len(models) if len(models) * len(groups) <= _SIDE_BY_SIDE else 1
     labels = [wrapped(label, 10) for label in groups.values()]
     under = 0.2 + 0.15 * max(label.count("\n") + 1 for label in labels)
+    counts = _counts(rows, models, samples)
     lines = len(factors) * len(models) // columns
     margins = Margins(
-        _LEFT, _RIGHT, 0.95, under + 0.3 + 0.17 * len(models), between_columns=0.18, between_rows=under + 0.2
+        _LEFT,
+        _RIGHT,
+        0.95,
+        under + 0.3 + 0.17 * (counts.count("\n") + 1),
+        between_columns=0.18,
+        between_rows=under + 0.2,
     )
     figure, axes = grid(lines, columns, _ROW * len(parts), margins)
     panels = axes.reshape(len(factors), len(models))
@@ -70,7 +80,7 @@ def coefficient_heatmaps(
         line[0].set_yticks(range(len(parts)), labels=[wrapped(part, 11) for part in parts])
     heading(figure, title, f"coefficient ({unit} per unit of the factor) and interval; * q < 0.05, ** q < 0.01; "
             "white: not significant")  # fmt: skip
-    figure.text(0.12 / WIDTH, 0.1 / figure.get_figheight(), _counts(rows, models), size=SMALL, color=MUTED,
+    figure.text(0.12 / WIDTH, 0.1 / figure.get_figheight(), counts, size=SMALL, color=MUTED,
                 va="bottom", linespacing=1.4)  # fmt: skip
     return figure
 
@@ -117,7 +127,7 @@ def _cell(axes: Axes, column: int, place: int, row: pd.Series | None, scale: Nor
     corner = (column - 0.5, place - 0.5)
     if row is None or not np.isfinite(row["coefficient"]):
         axes.add_patch(Rectangle(corner, 1, 1, facecolor="#eef0f3", edgecolor="#c9cfd7", hatch="///", linewidth=0.5))
-        note = "no estimate" if row is None or pd.isna(row["note"]) or not row["note"] else str(row["note"])
+        note = _note(row) if row is not None and len(_note(row)) <= _LONGEST_NOTE else "no estimate"
         axes.text(column, place, wrapped(note, 9), size=SMALL, color=INK, ha="center", va="center",
                   bbox={"facecolor": "#eef0f3", "edgecolor": "none", "pad": 1})  # fmt: skip
         return
@@ -129,6 +139,10 @@ def _cell(axes: Axes, column: int, place: int, row: pd.Series | None, scale: Nor
     axes.text(column, place - 0.2, f"{row['coefficient']:+.{digits}f}{stars(row['q'])}".replace("-", "−"), size=TEXT,
               weight="bold" if significant else "normal", color=ink, ha="center", va="center")  # fmt: skip
     axes.text(column, place + 0.2, _bounds(row, digits), size=SMALL, color=ink, ha="center", va="center")
+
+
+def _note(row: pd.Series) -> str:
+    return str(row["note"]) if row["note"] and not pd.isna(row["note"]) else "no estimate"
 
 
 def _bounds(row: pd.Series, digits: int) -> str:
@@ -146,16 +160,19 @@ def _colour_bar(figure: Figure, panel: Axes, scale: Normalize) -> None:
     bar.ax.locator_params(axis="y", nbins=5)
 
 
-def _counts(rows: pd.DataFrame, models: Mapping[str, str]) -> str:
-    """A line per model: how many coefficients it estimated, on how many subjects and epochs."""
+def _counts(rows: pd.DataFrame, models: Mapping[str, str], samples: str) -> str:
+    """Per model: how many coefficients it estimated, on how many subjects and samples, and why not the others."""
     lines = []
     for model, label in models.items():
         own = rows[rows["model"] == model]
         estimated = own[np.isfinite(own["coefficient"])]
         significant = int((estimated["q"] < MARKS[-1][0]).sum())
-        lines.append(
+        reasons = own[~np.isfinite(own["coefficient"])].apply(_note, axis="columns", result_type="reduce")
+        why = "".join(f"; {note}: {count}" for note, count in reasons.value_counts(sort=False).items())
+        lines += wrap(
             f"{label}: {len(estimated)} of {len(own)} coefficients estimated, {significant} significant; "
-            f"{_span(own['n_subjects'])} subjects, {_span(own['n_epochs'])} epochs per group"
+            f"{_span(own['n_subjects'])} subjects, {_span(own['n_epochs'])} {samples} per group{why}",
+            _LINE,
         )
     return plain("\n".join(lines))
 

@@ -20,7 +20,7 @@ _WIDEST = 2.4
 _LEFT, _RIGHT = 1.2, 0.15
 
 
-def fold_confusions(table: pd.DataFrame, classes: Sequence[str], *, title: str, unit: str = "epochs") -> Figure:
+def fold_confusions(table: pd.DataFrame, classes: Sequence[str], *, title: str, samples: str = "epochs") -> Figure:
     """A panel for all folds together and one per fold: percent of each true class (row) put into each class (column).
 
     ``table`` has the columns fold, true, predicted (names of ``classes``) and count. A class without samples in a
@@ -41,7 +41,7 @@ def fold_confusions(table: pd.DataFrame, classes: Sequence[str], *, title: str, 
     for (name, rows), panel in zip(panels.items(), axes.flat, strict=False):
         counts = _counts(rows, classes)
         _panel(panel, counts, small=len(classes) > 5)
-        panel.set_title(f"{plain(name)}: {counts.sum():,} {unit}", size=TEXT, color=INK, loc="left", pad=4)
+        panel.set_title(f"{plain(name)}: {counts.sum():,} {samples}", size=TEXT, color=INK, loc="left", pad=4)
     for number, panel in enumerate(axes.flat):
         panel.set_xticks(range(len(classes)), labels=[wrapped(c, 12) for c in classes], rotation=90, size=SMALL)
         panel.tick_params(labelbottom=len(panels) - columns <= number < len(panels))

@@ -72,7 +72,7 @@ def coefficients(classes: Sequence[str] = CLASSES, factors: Sequence[str] = FACT
     table["ci_high"] = table["coefficient"] + 1.96 * table["std_error"]
     table["p"] = np.exp(-((table["coefficient"] / table["std_error"]) ** 2) / 1.4)
     table = table.assign(q=np.minimum(table["p"] * 2, 1), n_epochs=4_000, n_subjects=22, note="")
-    few = (table["true"] == classes[1]) & (table["model"] != "ols")
+    few = (table["true"].isin(classes[1:2])) & (table["model"] != "ols")
     table.loc[few, ["coefficient", "std_error", "ci_low", "ci_high", "p", "q"]] = np.nan
     table.loc[few, "note"] = "too few subjects"
     table.loc[few, "n_subjects"] = 2

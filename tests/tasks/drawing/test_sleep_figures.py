@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,7 @@ def many_heatmaps() -> Figure:
     return coefficient_heatmaps(table, TWINS, {f"{name}/{name}": name for name in RHYTHMS}, title="T")
 
 
+@cache
 def groups() -> Figure:
     return share_groups(by_group(), by_group_fold(), CLASSES, title="T")
 
@@ -72,7 +74,14 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "groups": groups,
     "groups, 1 fold, 7 rules": lambda: share_groups(by_group(MANY), by_group_fold(1, MANY), CLASSES, title="T"),
     "groups, 2 long classes": lambda: share_groups(
-        by_group(RULES[:1], RHYTHMS[:2]), by_group_fold(2, RULES[:1], RHYTHMS[:2]), RHYTHMS[:2], title="T", unit="beats"
+        by_group(RULES[:1], RHYTHMS[:2]),
+        by_group_fold(2, RULES[:1], RHYTHMS[:2]),
+        RHYTHMS[:2],
+        title="T",
+        samples="beats",
+    ),
+    "groups, 8 classes": lambda: share_groups(
+        by_group(RULES[:1], RHYTHMS), by_group_fold(2, RULES[:1], RHYTHMS), RHYTHMS, title="T"
     ),
     "night": lambda: hypnogram(night(rate=5.0), title="T"),
     "night, 3 epochs": lambda: hypnogram(night(3, rate=5.0), title="T"),
@@ -215,6 +224,15 @@ def test_what_cannot_be_estimated_is_hatched_with_its_note_and_not_counted() -> 
     (counts,) = [text.get_text() for text in figure.texts if "estimated" in text.get_text()]
     assert "corrected (subject means): 36 of 45 coefficients estimated" in counts
     assert "2 to 22 subjects" in counts
+
+
+def test_a_long_reason_stands_under_the_figure_only() -> None:
+    table = coefficients()
+    table["note"] = table["note"].replace("too few subjects", "the fit did not converge: singular matrix")
+    figure = coefficient_heatmaps(table, TWINS, GROUPS, title="T")
+    assert [text.get_text() for text in figure.axes[1].texts].count("no\nestimate") == 3
+    (counts,) = [text.get_text() for text in figure.texts if "estimated" in text.get_text()]
+    assert "the fit did not converge: singular matrix: 9" in " ".join(counts.split())
 
 
 def test_coefficients_of_two_explainers_or_of_no_model_are_refused() -> None:

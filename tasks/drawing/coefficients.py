@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -53,31 +53,19 @@ def coefficient_heatmaps(
     _require_models(rows, models)
     factors, parts = list(dict.fromkeys(rows["factor"])), list(dict.fromkeys(rows["part"]))
     columns = len(models) if len(models) * len(groups) <= _SIDE_BY_SIDE else 1
-    labels = [wrapped(label, 10) for label in groups.values()]
+    labels, counts = [wrapped(label, 10) for label in groups.values()], _counts(rows, models, samples)
     under = 0.2 + 0.15 * max(label.count("\n") + 1 for label in labels)
-    counts = _counts(rows, models, samples)
-    lines = len(factors) * len(models) // columns
-    margins = Margins(
-        _LEFT,
-        _RIGHT,
-        0.95,
-        under + 0.3 + 0.17 * (counts.count("\n") + 1),
-        between_columns=0.18,
-        between_rows=under + 0.2,
-    )
-    figure, axes = grid(lines, columns, _ROW * len(parts), margins)
-    panels = axes.reshape(len(factors), len(models))
-    for factor, line in zip(factors, panels, strict=True):
-        of_factor = rows[rows["factor"] == factor]
-        scale, digits = _scale(of_factor), digits_for(of_factor["coefficient"])
-        for (model, label), panel in zip(models.items(), line, strict=True):
-            _panel(panel, of_factor[of_factor["model"] == model], parts, list(groups), scale, digits)
-            panel.set_xticks(range(len(groups)), labels=labels)
-            panel.set_title(f"{plain(factor)} – {plain(label)}", size=TEXT, weight="bold", color=INK, loc="left", pad=4)
-        for panel in line[columns - 1 :: columns]:
-            _colour_bar(figure, panel, scale)
+    bottom = under + 0.3 + 0.17 * (counts.count("\n") + 1)
+    margins = Margins(_LEFT, _RIGHT, 0.95, bottom, between_columns=0.18, between_rows=under + 0.2)
+    figure, axes = grid(len(factors) * len(models) // columns, columns, _ROW * len(parts), margins)
+    for factor, panels in zip(factors, axes.reshape(len(factors), len(models)), strict=True):
+        _draw_factor(panels, rows[rows["factor"] == factor], parts, list(groups), models)
+        for panel in panels[columns - 1 :: columns]:
+            _colour_bar(figure, panel, _scale(rows[rows["factor"] == factor]))
     for line in axes:
         line[0].set_yticks(range(len(parts)), labels=[wrapped(part, 11) for part in parts])
+    for panel in axes.flat:
+        panel.set_xticks(range(len(groups)), labels=labels)
     heading(figure, title, f"coefficient ({unit} per unit of the factor) and interval; * q < 0.05, ** q < 0.01; "
             "white: not significant")  # fmt: skip
     figure.text(0.12 / WIDTH, 0.1 / figure.get_figheight(), counts, size=SMALL, color=MUTED,
@@ -107,6 +95,17 @@ def _scale(rows: pd.DataFrame) -> Normalize:
     most = found if np.isfinite(found) else sizes.max()
     most = float(most) if np.isfinite(most) and most > 0 else 1.0
     return Normalize(-most, most)
+
+
+def _draw_factor(
+    panels: Iterable[Axes], rows: pd.DataFrame, parts: Sequence[str], groups: Sequence[str], models: Mapping[str, str]
+) -> None:
+    """A panel per model, all with the scale and the digits of the factor."""
+    scale, digits = _scale(rows), digits_for(rows["coefficient"])
+    for (model, label), panel in zip(models.items(), panels, strict=True):
+        _panel(panel, rows[rows["model"] == model], parts, groups, scale, digits)
+        name = f"{plain(rows['factor'].iloc[0])} – {plain(label)}"
+        panel.set_title(name, size=TEXT, weight="bold", color=INK, loc="left", pad=4)
 
 
 def _panel(

@@ -21,6 +21,7 @@ MANY = [
     "a rule with a very long $name$ of its own",
 ]
 MODELS = ["ols", "ols_cluster", "mixed", "subject_mean"]
+TWINS = {"ols": "paper (OLS on epochs)", "subject_mean": "corrected (subject means)"}
 FACTORS = ["medication", "sex", "age"]
 
 

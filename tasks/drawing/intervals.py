@@ -62,7 +62,7 @@ def forest(comparison: pd.DataFrame, *, metric: str, higher_is_better: bool, tit
     axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
     for position, row in rows.iterrows():
         verdict = _verdict(row)
-        _interval(axes, int(str(position)), row["difference"], row, _VERDICTS[verdict])
+        draw_interval(axes, int(str(position)), row["difference"], row, _VERDICTS[verdict])
     _label_pairs(axes, rows)
     _write_columns(axes, rows)
     tidy(axes, grid="x")
@@ -92,15 +92,15 @@ def metric_overview(table: pd.DataFrame, *, metric: str, higher_is_better: bool,
     rows = rows.sort_values("mean", ascending=not higher_is_better, na_position="last").reset_index(drop=True)
     figure, cells = grid(1, 1, 0.32 * len(rows) + 0.2, Margins(2.3, 2.3, 0.75, 0.6))
     axes = cells[0, 0]
-    digits = _digits(rows["mean"])
+    digits = digits_for(rows["mean"])
     for position, row in rows.iterrows():
         name = row["explainer"]
         colour = explainer_style(name, int(str(position)))["color"]
         look = (colour, "D", "white", "") if name in CONTROLS else (colour, "o", colour, "")
-        _interval(axes, int(str(position)), row["mean"], row, look)
+        draw_interval(axes, int(str(position)), row["mean"], row, look)
         if name in CONTROLS and np.isfinite(row["mean"]):
             axes.axvline(row["mean"], color=UNDECIDED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-        axes.text(1.03, int(str(position)), _interval_text(row["mean"], row, digits), **_beside(axes))
+        axes.text(1.03, int(str(position)), interval_text(row["mean"], row, digits), **beside(axes))
     labels = [plain(name) + (" (control)" if name in CONTROLS else "") for name in rows["explainer"]]
     axes.set_yticks(range(len(rows)), labels=labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -112,7 +112,7 @@ def metric_overview(table: pd.DataFrame, *, metric: str, higher_is_better: bool,
     return figure
 
 
-def _interval_text(value: float, row: pd.Series, digits: int) -> str:
+def interval_text(value: float, row: pd.Series, digits: int) -> str:
     """``value [low, high]`` with that many digits after the point, or why there is none."""
     if not np.isfinite(value):
         return "undefined"
@@ -121,7 +121,7 @@ def _interval_text(value: float, row: pd.Series, digits: int) -> str:
     return f"{value:.{digits}f} [{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]".replace("-", "−")
 
 
-def _digits(values: pd.Series) -> int:
+def digits_for(values: pd.Series) -> int:
     """Digits after the point that give the largest of the values three significant ones."""
     largest = values.abs().max()
     return int(np.clip(2 - np.floor(np.log10(largest)), 0, 6)) if largest > 0 else 3
@@ -132,7 +132,8 @@ def _verdict(row: pd.Series) -> str:
     return sides.get(row["winner"], "undecided")
 
 
-def _interval(axes: Axes, position: int, value: float, row: pd.Series, look: tuple[str, str, str, str]) -> None:
+def draw_interval(axes: Axes, position: int, value: float, row: pd.Series, look: tuple[str, str, str, str]) -> None:
+    """A row's interval as a line, its value as a point; ``look``: colour, marker, fill and what they mean."""
     colour, marker, face, _ = look
     axes.plot([row["ci_low"], row["ci_high"]], [position] * 2, color=colour, linewidth=2, zorder=2)
     axes.plot(
@@ -155,23 +156,24 @@ def _label_pairs(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
-def _beside(axes: Axes) -> dict[str, Any]:
+def beside(axes: Axes) -> dict[str, Any]:
+    """How text is set that stands in a row, right of the axes."""
     return {"transform": axes.get_yaxis_transform(), "size": SMALL, "color": INK, "va": "center"}
 
 
 def _write_columns(axes: Axes, rows: pd.DataFrame) -> None:
-    digits = _digits(rows["difference"])
+    digits = digits_for(rows["difference"])
     for position, row in rows.iterrows():
         chance = row["p_adjusted"]
         texts = (
-            _interval_text(row["difference"], row, digits),
+            interval_text(row["difference"], row, digits),
             "–" if not np.isfinite(chance) else "<0.001" if chance < 0.001 else f"{chance:.3f}",
             "–" if pd.isna(row["in_favour"]) else f"{int(row['in_favour'])} of {int(row['subjects'])}",
         )
         for place, text in zip((1.04, 1.57, 1.74), texts, strict=True):
-            axes.text(place, int(str(position)), text, **_beside(axes))
+            axes.text(place, int(str(position)), text, **beside(axes))
     for place, text in zip((1.04, 1.57, 1.74), ("difference [interval]", "adj. p", "in favour"), strict=True):
-        axes.text(place, -0.95, text, **{**_beside(axes), "color": MUTED})
+        axes.text(place, -0.95, text, **{**beside(axes), "color": MUTED})
 
 
 def _widen_to_zero(axes: Axes, values: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from peers import peer
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor, nn
 
@@ -19,10 +20,7 @@ from xai.quality.localisation import relevance_mass, relevance_rank
 from xai.quality.perturbation import descending_ranks
 from xai.quality.randomisation import entropy_rise, rank_correlation
 
-# quantus 0.6 calls np.trapz, which numpy 2.4 lacks; it must be there before quantus is used.
-if not hasattr(np, "trapz"):
-    np.trapz = np.trapezoid  # type: ignore[attr-defined]
-quantus = pytest.importorskip("quantus")
+quantus = peer("quantus")
 
 SAMPLES, LENGTH, CLASSES = 6, 60, 4
 QUIET: dict[str, Any] = {"normalise": False, "abs": False, "disable_warnings": True}

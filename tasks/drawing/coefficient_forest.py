@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .coefficients import MARKS
+from .coefficients import SIGNIFICANT
 from .layout import Margins, grid
 from .style import FIRST, INK, MUTED, SECOND, SMALL, TEXT, heading, plain, require_columns, tidy, wrapped
 
@@ -44,7 +44,7 @@ def coefficient_forest(
     figure.supxlabel(plain(f"coefficient ({unit} per unit of the factor)"), size=TEXT, color=INK,
                      y=0.48 / figure.get_figheight())  # fmt: skip
     _key(figure, colours)
-    heading(figure, title, f"{part}: coefficient and interval by model; filled: q < {MARKS[-1][0]}")
+    heading(figure, title, f"{part}: coefficient and interval by model; filled: q < {SIGNIFICANT}")
     return figure
 
 
@@ -58,7 +58,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, groups: Mapping[str, str], colours: M
             continue
         colour = colours[row["model"]]
         axes.plot([row["ci_low"], row["ci_high"]], [place] * 2, color=colour, linewidth=1.8, zorder=2)
-        face = colour if row["q"] < MARKS[-1][0] else "white"
+        face = colour if row["q"] < SIGNIFICANT else "white"
         axes.plot([row["coefficient"]], [place], "o", markersize=5, color=colour, markerfacecolor=face,
                   markeredgewidth=1.3, zorder=3)  # fmt: skip
     for number in range(1, len(groups)):

@@ -20,8 +20,10 @@ from .style import INK, MUTED, RULE, SIGNED, SMALL, TEXT, WIDTH, heading, plain,
 COLUMNS = (
     "group", "part", "model", "factor", "coefficient", "ci_low", "ci_high", "q", "n_epochs", "n_subjects", "note",
 )  # fmt: skip
-MARKS = ((0.01, "**"), (0.05, "*"))
-"""Marks of a q-value below a bound, the strictest first."""
+SIGNIFICANT = 0.05
+"""A q-value below it is coloured."""
+MARKS = ((0.001, "**"), (0.01, "*"))
+"""The paper's marks of a q-value below a bound, the strictest first; none below 0.05 alone."""
 _ROW = 0.62
 _SIDE_BY_SIDE = 10
 """Cells in a row of the figure up to which a cell holds its texts; more models go under each other."""
@@ -66,8 +68,8 @@ def coefficient_heatmaps(
         line[0].set_yticks(range(len(parts)), labels=[wrapped(part, 11) for part in parts])
     for panel in axes.flat:
         panel.set_xticks(range(len(groups)), labels=labels)
-    heading(figure, title, f"coefficient ({unit} per unit of the factor) and interval; * q < 0.05, ** q < 0.01; "
-            "white: not significant")  # fmt: skip
+    scale = "white: not significant; coloured: q < 0.05, * q < 0.01, ** q < 0.001"
+    heading(figure, title, f"coefficient ({unit} per unit of the factor) and interval; {scale}")
     figure.text(0.12 / WIDTH, 0.1 / figure.get_figheight(), counts, size=SMALL, color=MUTED,
                 va="bottom", linespacing=1.4)  # fmt: skip
     return figure
@@ -91,7 +93,7 @@ def _require_models(rows: pd.DataFrame, models: Mapping[str, str]) -> None:
 def _scale(rows: pd.DataFrame) -> Normalize:
     """Symmetric around zero, to the largest significant coefficient, else the largest."""
     sizes = rows["coefficient"].abs()
-    found = sizes[rows["q"] < MARKS[-1][0]].max()
+    found = sizes[rows["q"] < SIGNIFICANT].max()
     most = found if np.isfinite(found) else sizes.max()
     most = float(most) if np.isfinite(most) and most > 0 else 1.0
     return Normalize(-most, most)
@@ -130,7 +132,7 @@ def _cell(axes: Axes, column: int, place: int, row: pd.Series | None, scale: Nor
         axes.text(column, place, wrapped(note, 9), size=SMALL, color=INK, ha="center", va="center",
                   bbox={"facecolor": "#eef0f3", "edgecolor": "none", "pad": 1})  # fmt: skip
         return
-    significant = row["q"] < MARKS[-1][0]
+    significant = row["q"] < SIGNIFICANT
     face = SIGNED(scale(row["coefficient"])) if significant else (1.0, 1.0, 1.0, 1.0)
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=face, edgecolor=RULE, linewidth=0.6))
     dark = np.dot(face[:3], (0.3, 0.59, 0.11)) < 0.5
@@ -165,7 +167,7 @@ def _counts(rows: pd.DataFrame, models: Mapping[str, str], samples: str) -> str:
     for model, label in models.items():
         own = rows[rows["model"] == model]
         estimated = own[np.isfinite(own["coefficient"])]
-        significant = int((estimated["q"] < MARKS[-1][0]).sum())
+        significant = int((estimated["q"] < SIGNIFICANT).sum())
         reasons = own[~np.isfinite(own["coefficient"])].apply(_note, axis="columns", result_type="reduce")
         why = "".join(f"; {note}: {count}" for note, count in reasons.value_counts(sort=False).items())
         lines += wrap(

@@ -42,7 +42,7 @@ def test_a_cell_is_coloured_by_its_coefficient_and_white_where_it_is_not_signifi
 
 
 @pytest.mark.parametrize(
-    ("chance", "marks"), [(0.0099, "**"), (0.01, "*"), (0.0499, "*"), (0.05, ""), (1.0, ""), (np.nan, "")]
+    ("chance", "marks"), [(0.00099, "**"), (0.001, "*"), (0.0099, "*"), (0.01, ""), (1.0, ""), (np.nan, "")]
 )
 def test_stars_have_strict_bounds(chance: float, marks: str) -> None:
     assert stars(chance) == marks

@@ -42,6 +42,10 @@ ModeName = Annotated[
     Literal["corrected", "paper"],
     typer.Option("--mode", help="`paper` does what the paper did, defects included"),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="an option of the study, such as `v_class=!`; may repeat"),
+]
 
 
 class Exit(IntEnum):
@@ -75,17 +79,22 @@ def run(
     data: DataFolder = None,
     scale: ScaleName = "quick",
     mode: ModeName = "corrected",
+    set_: Options = None,
 ) -> None:
     """The main job: read, train, register, judge, gate, report. Without --data: PLUMBLINE_DATA, else phantoms."""
     from .catalogue import STUDIES, study_named
+    from .closing_table import show_outcomes
     from .side_by_side import run_studies
 
     if study == "all":
         folders = {name: _text(data / name if data else None) for name in STUDIES}
     else:
         folders = {study_named(study).name: _text(data)}
-    outcomes = run_studies(folders, scale, mode)
-    _show_outcomes(outcomes)
+    options = _assignments(set_)
+    for name in folders:
+        study_named(name).with_options(options)
+    outcomes = run_studies(folders, scale, mode, options)
+    show_outcomes(outcomes, console)
     raise typer.Exit(max((_exit_of(outcome) for outcome in outcomes), default=Exit.DONE))
 
 
@@ -106,7 +115,7 @@ def phantom(
     chosen = study_named(study)
     asked = {} if subjects is None else {"subjects": subjects}
     try:
-        chosen.write_phantom(to, seed=seed, **asked, **_assignments(set_ or []))
+        chosen.write_phantom(to, seed=seed, **asked, **_assignments(set_))
     except ValueError as error:
         raise UsageError(str(error)) from error
     console.print(f"phantom recordings of {study} written to {to}")
@@ -130,11 +139,17 @@ def fetch(
 
 
 @app.command()
-def train(study: StudyName, data: DataFolder = None, scale: ScaleName = "quick", mode: ModeName = "corrected") -> None:
+def train(
+    study: StudyName,
+    data: DataFolder = None,
+    scale: ScaleName = "quick",
+    mode: ModeName = "corrected",
+    set_: Options = None,
+) -> None:
     """Trains and registers one version of a study's model."""
     from .train import train as train_flow
 
-    version = train_flow(study, _text(data), scale, mode)
+    version = train_flow(study, _text(data), scale, mode, _assignments(set_))
     console.print(f"{version['name']} version {version['version']}, mode {mode}")
     raise typer.Exit(Exit.QUARANTINED if version["quarantined"] else Exit.DONE)
 
@@ -146,13 +161,14 @@ def evaluate(
     version: Annotated[str | None, typer.Option(help="a version number; default champion, else challenger")] = None,
     data: DataFolder = None,
     scale: ScaleName = "quick",
+    set_: Options = None,
 ) -> None:
-    """Runs one job on one version of a study's model."""
+    """Runs one job on one version of a study's model; --set only says which options the version must have."""
     from .catalogue import require_job, study_named
     from .jobs import JOBS
 
     state = JOBS[require_job(study_named(study), job)](
-        study, version=version, data=_text(data), scale=scale, return_state=True
+        study, version=version, data=_text(data), scale=scale, options=_assignments(set_), return_state=True
     )
     console.print(f"{job} {study}: {state.name}. {state.message or ''}".rstrip())
     found = state.result() or {}
@@ -250,40 +266,18 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _assignments(pairs: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` strings as a dictionary; the phantom's settings convert and check the values."""
-    for pair in pairs:
+def _assignments(pairs: list[str] | None) -> dict[str, str]:
+    """``NAME=VALUE`` strings as a dictionary; who takes it checks names and values."""
+    for pair in pairs or []:
         if "=" not in pair:
             raise UsageError(f"--set is {pair!r}; expected NAME=VALUE.")
-    return dict(pair.split("=", 1) for pair in pairs)
+    return dict(pair.split("=", 1) for pair in pairs or [])
 
 
 def _exit_of(outcome: Any) -> Exit:
     if outcome.gate == "refused":
         return Exit.REFUSED
     return Exit.QUARANTINED if outcome.quarantined else Exit.DONE
-
-
-def _show_outcomes(outcomes: list[Any]) -> None:
-    table = Table(
-        "study", "version", "most faithful", "gate", "quarantined", "time", title="Plumbline", show_lines=True
-    )
-    for outcome in outcomes:
-        table.add_row(
-            outcome.study,
-            outcome.version,
-            outcome.winner,
-            outcome.gate,
-            str(outcome.quarantined),
-            f"{outcome.seconds:.0f} s",
-        )
-    console.print(table)
-    for outcome in outcomes:
-        for line in outcome.lines:
-            console.print(f"  {line}", highlight=False)
-    settings = Settings()
-    pages = f"{settings.mlflow_url} (MLflow) and http://{settings.host}:{settings.prefect_port} (Prefect)"
-    console.print(f"Open the pages: plumbline up, then {pages}", highlight=False)
 
 
 def main() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prefect.states import Completed
 
 from tasks.alone import alone
 from tasks.cohorts.store import Cohort
-from tasks.evaluating.evaluation import Evaluation, Job, configuration_of, version_mode
+from tasks.errors import UsageError
+from tasks.evaluating.evaluation import Evaluation, Job, configuration_of, version_mode, version_options
 from tasks.evaluating.explaining import explain_shard
 from tasks.evaluating.judging import judge
 from tasks.evaluating.ledgering import done_before, entered, finish, record_scores, stamp_checked
@@ -30,18 +31,28 @@ from .train import read_cohort, recordings_given
 Steps = Callable[[Evaluation, VersionRef, Study], None]
 
 
-def evaluate_once(job: str, study: str, version: str | None, data: str | None, scale: Scale, steps: Steps) -> Any:
+def evaluate_once(
+    job: str,
+    study: str,
+    version: str | None,
+    data: str | None,
+    scale: Scale,
+    steps: Steps,
+    options: Mapping[str, str] | None = None,
+) -> Any:
     """Lets ``steps`` do the job's evaluation; one that is done is looked at again and ends ``Unchanged``.
 
-    ``version`` is a number; without it the champion is judged, else the challenger. Raises PlumblineError where
-    one random shard of a finished evaluation, computed again, gives other scores.
+    ``version`` is a number; without it the champion is judged, else the challenger. It remembers the study's options
+    that it was trained with; ``options``, where given, only say what is expected. Raises UsageError where the version
+    has others, PlumblineError where one random shard of a finished evaluation, computed again, gives other scores.
     """
-    chosen = study_named(study)
+    chosen = study_named(study).with_options(options or {})
     defined = require_job(chosen, job)
     data = recordings_given(study, data)
     model = resolve_for_evaluation(chosen.name, version)
     if model is None:
         return Completed(name="Skipped", message=f"{study} has no champion or challenger to judge.")
+    _require_options(chosen, model, options or {})
     evaluation = plan_evaluation(defined, chosen, model, data, scale)
     with alone(evaluation.key, f"{job} of {study} version {model.version}"):
         if done_before(evaluation):
@@ -54,10 +65,11 @@ def evaluate_once(job: str, study: str, version: str | None, data: str | None, s
 
 
 def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None, scale: Scale) -> Evaluation:
-    """The evaluation that the catalogue asks for, of this version on this data; its mode is the version's."""
-    plan = study.plan(data, scale)
+    """The evaluation that the catalogue asks for, of this version on this data; mode and options are the version's."""
+    bundle = download(model, Settings().root)
+    study = study.with_options(version_options(bundle))
+    plan, cohort = study.plan(data, scale), read_cohort(study, data, scale)
     asked = plan.jobs[job]
-    bundle, cohort = download(model, Settings().root), read_cohort(study, data, scale)
     other = asked.primary_without_evidence
     return Evaluation.plan(
         job=job,
@@ -86,6 +98,17 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
         ),
         root=Settings().root,
     )
+
+
+def _require_options(study: Study, model: VersionRef, expected: Mapping[str, str]) -> None:
+    """Raises UsageError where the version was trained with another value of an expected option."""
+    found = study.defaults | version_options(download(model, Settings().root))
+    for name, value in expected.items():
+        if found[name] != value:
+            raise UsageError(
+                f"option {name} is {value!r}; expected {found[name]!r}, with which {model.name} version "
+                f"{model.version} was trained."
+            )
 
 
 def explain_and_judge(evaluation: Evaluation) -> None:

@@ -21,13 +21,14 @@ def faithfulness(
     version: str | None = None,
     data: str | None = None,
     scale: Scale = "quick",
+    options: dict[str, str] | None = None,
 ) -> Any:
     """Explains the judged samples by every explainer, scores the maps and compares the explainers.
 
     ``version`` is a number; without it the champion is judged, else the challenger. An evaluation that
     is done already ends ``Unchanged`` after one random shard, computed again, gave the same scores.
     """
-    return evaluate_once("faithfulness", study, version, data, scale, _evaluate)
+    return evaluate_once("faithfulness", study, version, data, scale, _evaluate, options)
 
 
 def _evaluate(evaluation: Evaluation, model: VersionRef, study: Study) -> None:

@@ -20,13 +20,14 @@ def inclusivity(
     version: str | None = None,
     data: str | None = None,
     scale: Scale = "quick",
+    options: dict[str, str] | None = None,
 ) -> Any:
     """Measures how far each explainer's relevance covers the evidence, and how much else, against controls.
 
     ``version`` is a number; without it the champion is judged, else the challenger. Done before, it ends
     ``Unchanged`` after one random shard, computed again, gave the same scores.
     """
-    return evaluate_once("inclusivity", study, version, data, scale, _evaluate)
+    return evaluate_once("inclusivity", study, version, data, scale, _evaluate, options)
 
 
 def _evaluate(evaluation: Evaluation, model: VersionRef, study: Study) -> None:

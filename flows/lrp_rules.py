@@ -20,13 +20,14 @@ def lrp_rules(
     version: str | None = None,
     data: str | None = None,
     scale: Scale = "quick",
+    options: dict[str, str] | None = None,
 ) -> Any:
     """Explains the judged samples by several LRP rules, and by every fold member, and compares them.
 
     ``version`` is a number; without it the champion is judged, else the challenger. Done before, it ends
     ``Unchanged`` after one random shard, computed again, gave the same scores.
     """
-    return evaluate_once("lrp-rules", study, version, data, scale, _evaluate)
+    return evaluate_once("lrp-rules", study, version, data, scale, _evaluate, options)
 
 
 def _evaluate(evaluation: Evaluation, model: VersionRef, study: Study) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.evaluating.evaluation import Mode
@@ -31,11 +32,16 @@ class Outcome:
     lines: tuple[str, ...]
 
 
-def run_study(study: str, data: str | None, scale: Scale, mode: Mode) -> Outcome:
-    """Runs the whole chain for one study; versions of the paper's mode are judged but not gated."""
+def run_study(
+    study: str, data: str | None, scale: Scale, mode: Mode, options: Mapping[str, str] | None = None
+) -> Outcome:
+    """Runs the whole chain for one study; versions of the paper's mode are judged but not gated.
+
+    ``options``: of the study, by name; the version remembers them for the jobs.
+    """
     started = time.monotonic()
     chosen = study_named(study)
-    trained = train(study, data, scale, mode)
+    trained = train(study, data, scale, mode, dict(options or {}))
     for job in chosen.jobs:
         JOBS[job](study, version=trained["version"], data=data, scale=scale)
     decided = gate(study, trained["version"]) if mode == "corrected" else None

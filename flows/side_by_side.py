@@ -22,8 +22,12 @@ from .main_job import Outcome, run_study
 from .study import Scale
 
 
-def run_studies(folders: Mapping[str, str | None], scale: Scale, mode: Mode) -> list[Outcome]:
+def run_studies(
+    folders: Mapping[str, str | None], scale: Scale, mode: Mode, options: Mapping[str, str] | None = None
+) -> list[Outcome]:
     """Runs the main job of every study in ``folders``, which gives each one's recordings; outcomes in that order.
+
+    ``options``, where given, must be options of every one of them.
 
     With one study, or one thread to use, everything stays in this process. A study that fails lets the others
     end first.
@@ -31,13 +35,13 @@ def run_studies(folders: Mapping[str, str | None], scale: Scale, mode: Mode) -> 
     threads = torch.get_num_threads()
     workers = min(len(folders), threads)
     if workers <= 1:
-        return [run_study(study, data, scale, mode) for study, data in folders.items()]
+        return [run_study(study, data, scale, mode, options) for study, data in folders.items()]
     MlflowClient().search_experiments(max_results=1)  # the tracking database is made once, not by all at once
     with (
         _one_prefect_server(),
         ProcessPoolExecutor(workers, get_context("spawn"), _settle_in, (threads // workers,)) as pool,
     ):
-        jobs = [pool.submit(run_study, study, data, scale, mode) for study, data in folders.items()]
+        jobs = [pool.submit(run_study, study, data, scale, mode, options) for study, data in folders.items()]
         return [job.result() for job in jobs]
 
 

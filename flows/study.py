@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.cohorts.store import Cohort
+from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job
 from tasks.training.member import Recipe
 from xai.quality.plan import QualityPlan
@@ -74,8 +76,9 @@ class Study(BaseModel):
 
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
-    ``figures``: under which of the paper's numbers a figure is kept. ``published``: accuracies to stand beside
-    ours, the paper's own first.
+    ``options``: what a user may choose, the values of each, the default first: `normalisation`, or an argument of
+    ``read``; ``chosen``: those that differ from the default. ``figures``: under which of the paper's numbers a
+    figure is kept. ``published``: accuracies to stand beside ours, the paper's own first.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -87,16 +90,39 @@ class Study(BaseModel):
     write_phantom: Callable[..., None]
     network: str
     normalisation: str
+    options: Mapping[str, tuple[str, ...]] = {}
     figures: Mapping[str, str]
     published: tuple[Published, ...]
     phantom: Plan
     quick: Plan
     full: Plan
+    chosen: Mapping[str, str] = {}
 
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The jobs that are defined for the study, at every scale."""
         return tuple(self.full.jobs)
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """The value of every option that nobody sets."""
+        return {name: values[0] for name, values in self.options.items()}
+
+    def with_options(self, given: Mapping[str, str]) -> Self:
+        """The study as these options make it; the defaults leave it as it is. Raises UsageError for any other."""
+        for name, value in given.items():
+            if value not in self.options.get(name, ()):
+                allowed = ", ".join(f"{option}={'|'.join(values)}" for option, values in self.options.items())
+                raise UsageError(f"option of {self.name} is {name}={value}; expected {allowed or 'none, it has none'}.")
+        chosen = {name: value for name, value in sorted(given.items()) if value != self.defaults[name]}
+        reading = {name: value for name, value in chosen.items() if name != "normalisation"}
+        return self.model_copy(
+            update={
+                "chosen": chosen,
+                "read": partial(self.read, **reading) if reading else self.read,
+                "normalisation": chosen.get("normalisation", self.normalisation),
+            }
+        )
 
     def plan(self, data: str | None, scale: Scale) -> Plan:
         """The plan of a scale; phantoms have their own small one unless the full recipe is asked for."""

@@ -23,13 +23,20 @@ from .study import Scale, Study
 
 
 @flow(name="train", log_prints=False)
-def train(study: str, data: str | None = None, scale: Scale = "quick", mode: Mode = "corrected") -> dict[str, Any]:
+def train(
+    study: str,
+    data: str | None = None,
+    scale: Scale = "quick",
+    mode: Mode = "corrected",
+    options: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """Reads the recordings, trains every member, tests them and registers one version.
 
-    Without ``data`` the study's phantom is used. Done work is found and skipped. Returns the model's
-    name and version, whether the version is new, and how many recordings were quarantined.
+    Without ``data`` the study's phantom is used. ``options``: of the study, by name; the version remembers them.
+    Done work is found and skipped. Returns the model's name and version, whether the version is new, and how many
+    recordings were quarantined.
     """
-    chosen = study_named(study)
+    chosen = study_named(study).with_options(options or {})
     data = recordings_given(study, data)
     cohort = read_cohort(chosen, data, scale)
     training = plan_training(chosen, cohort, data, scale, mode)
@@ -77,5 +84,6 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
             "arguments": {"hidden": plan.hidden},
             "normalisation": study.normalisation,
         },
+        options=study.chosen,
         root=Settings().root,
     )

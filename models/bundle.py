@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class BundleConfig:
     ``network`` and ``arguments`` rebuild the network. ``channels`` and ``units`` name the input's
     channels and their physical units, ``sampling_rate`` is in hertz and ``window`` the number of time
     steps, so that inputs are ``(sample, len(channels), window)``. ``cohort_digest`` names the
-    cohort that it was trained on.
+    cohort that it was trained on, ``options`` what the study left to choose and was not the default.
     """
 
     network: str
@@ -48,6 +48,7 @@ class BundleConfig:
     study: str
     mode: str
     cohort_digest: str
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

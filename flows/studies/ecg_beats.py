@@ -33,6 +33,7 @@ ECG_BEATS = Study(
     write_phantom=write_phantom,
     network="lstm",
     normalisation="zscore",
+    options={"v_class": ("V", "!"), "normalisation": ("zscore", "minmax")},
     figures={
         "gates": "paper1-fig1",
         "wavelet-match": "paper1-fig2",

@@ -173,6 +173,12 @@ def version_mode(bundle: Path) -> Mode:
     return TypeAdapter(Mode).validate_python(json.loads((bundle / "version.json").read_text())["mode"])
 
 
+def version_options(bundle: Path) -> dict[str, str]:
+    """The options of its study that a version was trained with, other than the defaults, as its description says."""
+    description = json.loads((bundle / "version.json").read_text())
+    return TypeAdapter(dict[str, str]).validate_python(description.get("options", {}))
+
+
 def configuration_of(**parts: Any) -> dict[str, Any]:
     """A configuration as plain JSON values; dataclasses become dictionaries."""
     plain = {

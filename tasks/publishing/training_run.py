@@ -62,7 +62,13 @@ def publish_training(training: Training, model_name: str) -> dict[str, Any]:
 def _log_training(training: Training, cohort: Cohort, run: Run) -> None:
     mlflow.log_input(cohort_dataset(cohort.study, cohort.digest, cohort.path), context="training")
     mlflow.log_params(
-        {**training.recipe, **training.network["arguments"], "members": training.members, "subset": training.subset}
+        {
+            **training.recipe,
+            **training.network["arguments"],
+            **training.options,
+            "members": training.members,
+            "subset": training.subset,
+        }
     )
     mlflow.log_artifacts(str(training.tables), "tables")
     if len(cohort.quarantine):

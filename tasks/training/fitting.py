@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,8 @@ REFERENCE = "training.json"
 class Training(BaseModel):
     """One network and recipe on one cohort; its members are folds (``corrected``) or trials (``paper``).
 
-    ``subset`` says in words what the scale leaves out.
+    ``subset`` says in words what the scale leaves out. ``options``: of the study, other than the defaults; cohort and
+    network carry what they change, so that the key need not name them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,7 @@ class Training(BaseModel):
     members: int
     recipe: dict[str, Any]
     network: dict[str, Any]
+    options: dict[str, str]
 
     @property
     def bundle(self) -> Path:
@@ -85,6 +88,7 @@ class Training(BaseModel):
             study=self.study,
             mode=self.mode,
             cohort_digest=cohort.digest,
+            options=self.options,
         )
 
     @classmethod
@@ -98,6 +102,7 @@ class Training(BaseModel):
         members: int,
         recipe: Recipe,
         network: dict[str, Any],
+        options: Mapping[str, str],
         root: Path,
     ) -> Self:
         """The key is the digest of the cohort, the network, the recipe, the splits and `models`' sources."""
@@ -113,7 +118,15 @@ class Training(BaseModel):
         key = digest_of(identity)
         folder = root / "trainings" / key
         training = cls(
-            key=key, study=study, mode=mode, subset=subset, folder=folder, cohort=cohort.path, members=members, **plain
+            key=key,
+            study=study,
+            mode=mode,
+            subset=subset,
+            folder=folder,
+            cohort=cohort.path,
+            members=members,
+            options=dict(options),
+            **plain,
         )
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / REFERENCE, lambda file: file.write_text(training.model_dump_json(indent=2)))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .edf_files import check_channels, read_edf_channel, read_edf_header
+from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header
 from .errors import CohortError, UnusableRecording
 from .resampling import resampled
 from .spindle_marks import AMBIGUOUS, CLASSES, SPINDLE, ExpertMarks, label_windows, mask_of, read_expert_marks, spans_in
@@ -23,6 +23,7 @@ from .writer import CohortDescription, Quarantined, Recorded
 
 CHANNEL = "EEG"
 RATE, WINDOW = 100, 300
+DERIVATIONS = ("C3-A1", "CZ-A1")
 EXPERTS = (1, 2)
 TEXT_RATES = (50, 100, 200)
 """Hertz that a signal written as text may have; the file does not say, its hypnogram's length does."""
@@ -64,6 +65,15 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
         parameters={},
     )
     return write_cohort(out, description, _stream(root, names, read_subject_table(root)), key=key)
+
+
+def derivation_in(header: EdfHeader) -> str:
+    """The derivation that stands for the cohort's channel in a recording without marks."""
+    found = [name for name in DERIVATIONS if name in header.names]
+    if not found:
+        wanted, there = " or ".join(DERIVATIONS), ", ".join(header.names)
+        raise UnusableRecording(f"the recording has no channel {wanted}, only {there}.")
+    return found[0]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +67,22 @@ def read_stages(
     return write_cohort(out, description, _stream(root, table, wanted), key=key)
 
 
-def telemetry_errors(path: Path, header: EdfHeader, epochs: int) -> NDArray[np.bool_]:
+def telemetry_errors(path: Path, header: EdfHeader, epochs: int, seconds: float = EPOCH_SECONDS) -> NDArray[np.bool_]:
     """Epochs (epoch,) with a negative sample of the telemetry's marker; none where there is no such channel."""
     wrong = np.zeros(epochs, dtype=bool)
     if MARKER in header.names:
         rate = header.rates[header.names.index(MARKER)]
         negative = np.flatnonzero(read_edf_channel(path, header, MARKER) < 0)
-        found = (negative / (rate * EPOCH_SECONDS)).astype(np.int64)
+        found = (negative / (rate * seconds)).astype(np.int64)
         wrong[found[found < epochs]] = True
     return wrong
+
+
+def stages_beside(psg: Path, header: EdfHeader) -> list[Mark]:
+    """The scored stages of a recording, in seconds from its start; none where it has not exactly one hypnogram."""
+    name = psg.name.removesuffix(PSG_ENDING)
+    found = [path for path in psg.parent.glob(f"*{HYPNOGRAM_ENDING}") if _belongs(path.name, name)]
+    return _on_clock(found[0], header) if len(found) == 1 else []
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,9 @@ def _recorded(files: _Files, table: Mapping[str, Subject], channels: tuple[str, 
     header = read_edf_header(files.psg)
     epochs = int(header.seconds // EPOCH_SECONDS)
     signals = _epochs_of(read_edf_signals(files.psg, header, channels, RATE), epochs)
-    scoring = _judged(_scored(files, header, epochs), signals, telemetry_errors(files.psg, header, epochs))
+    scoring = _judged(
+        score_epochs(_on_clock(files.hypnogram, header), epochs), signals, telemetry_errors(files.psg, header, epochs)
+    )
     kept = np.flatnonzero(scoring.labels >= 0)
     dropped = counted(scoring)
     if not len(kept):
@@ -153,11 +162,11 @@ def _epochs_of(values: NDArray[Any], epochs: int) -> NDArray[Any]:
     return values[:, : epochs * _POINTS].reshape(len(values), epochs, _POINTS).swapaxes(0, 1)
 
 
-def _scored(files: _Files, header: EdfHeader, epochs: int) -> Scoring:
-    """The hypnogram on the recording's epochs; where both files say when they begin, by the clock."""
-    marks, start = read_edf_marks(files.hypnogram), read_edf_header(files.hypnogram).start
+def _on_clock(hypnogram: Path, header: EdfHeader) -> list[Mark]:
+    """The scored stages in seconds from the recording's start: by the clock, where both files say when they begin."""
+    start = read_edf_header(hypnogram).start
     shift = (start - header.start).total_seconds() if start and header.start else 0.0
-    return score_epochs(marks, epochs, shift)
+    return [replace(mark, onset=mark.onset + shift) for mark in read_edf_marks(hypnogram)]
 
 
 def _judged(scoring: Scoring, signals: NDArray[np.float64], errors: NDArray[np.bool_]) -> Scoring:

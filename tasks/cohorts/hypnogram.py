@@ -43,13 +43,13 @@ class Scoring:
     beyond: int
 
 
-def score_epochs(marks: Sequence[Mark], epochs: int, shift: float = 0.0) -> Scoring:
-    """Scores ``epochs`` epochs of 30 s from the recording's start; the marks' onsets are ``shift`` seconds early."""
+def score_epochs(marks: Sequence[Mark], epochs: int) -> Scoring:
+    """Scores ``epochs`` epochs of 30 s; both they and the marks' onsets count from the recording's start."""
     labels = np.full(epochs, -1, dtype=np.int64)
     reasons = np.full(epochs, NO_STAGE, dtype=f"<U{_LONGEST_TEXT + 20}")
     beyond = 0
     for mark in marks:
-        onset = (mark.onset + shift) / EPOCH_SECONDS
+        onset = mark.onset / EPOCH_SECONDS
         first = max(math.ceil(onset - _SLACK), 0)
         last = math.floor(onset + mark.duration / EPOCH_SECONDS + _SLACK)
         inside = slice(first, max(min(last, epochs), first))

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 
 from models.bundle import BundleConfig, load_bundle
-from tasks.cohorts.recording import Recording, read_recording, windows_at
+from tasks.cohorts.recording import EDF_SUFFIX, Recording, read_recording, windows_at
 from tasks.cohorts.write_back import spread, write_back
 from tasks.errors import UsageError
 from tasks.publishing.registry import download, resolve
@@ -17,16 +17,17 @@ BATCH = 256
 
 
 def explain_recording(model: str, file: Path, method: str, out: Path) -> int:
-    """Explains every window of one WFDB record, cut as the version's cohort was; returns their number.
+    """Explains every window of one WFDB record or EDF file, cut as the version's cohort was; returns their number.
 
     Windows lie around beats (the record's annotations, else found by a detector) or, where the version's channels
-    are roles, one after the other wherever the signals can be believed. Where windows overlap, maps are averaged;
-    points that no window covers are NaN. ``out`` ends in ``.hea`` (WFDB, the map as one more signal) or
-    ``.csv``.
+    are roles or the file is EDF, one after the other wherever the signals can be believed. Where windows overlap,
+    maps are averaged; points that no window covers are NaN. ``out`` ends as the recording's own format does, ``.hea``
+    (WFDB) or ``.edf``, the map as one more signal per channel, or in ``.csv``.
     """
-    if out.suffix not in {".hea", ".csv"}:
-        raise UsageError(f"--out is {str(out)!r}; expected a name that ends in .hea or .csv.")
-    if out.suffix == ".hea" and out.resolve() == file.resolve():
+    own = EDF_SUFFIX if file.suffix.lower() == EDF_SUFFIX else ".hea"
+    if out.suffix not in {own, ".csv"}:
+        raise UsageError(f"--out is {str(out)!r}; expected a name that ends in {own} or .csv.")
+    if out.suffix == own and out.resolve() == file.resolve():
         raise UsageError(f"--out is the recording {file} itself; expected another name.")
     version = resolve(model)
     config = load_bundle(download(version, Settings().root)).config

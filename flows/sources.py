@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasks.cohorts.sleep_table import sleep_edf_digests
 from tasks.errors import UsageError
 from tasks.listings import ChecksumList, KnownDigests, Listing, SortedChecksumList
 
@@ -112,7 +113,25 @@ MIMIC3WDB = Source(
     ),
 )
 
-SOURCES: Mapping[str, Source] = {source.name: source for source in (MITDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB)}
+SLEEP_TELEMETRY = Source(
+    name="sleep-telemetry",
+    title="Sleep-EDF Expanded 1.0.0, Sleep Telemetry: 44 nights of 22 subjects, placebo and temazepam, 1.1 GB",
+    licence=ODC_BY,
+    url="https://physionet.org/files/sleep-edfx/1.0.0/sleep-telemetry/",
+    listing=KnownDigests(algorithm="sha1", digests=sleep_edf_digests("telemetry")),
+)
+
+SLEEP_CASSETTE = Source(
+    name="sleep-cassette",
+    title="Sleep-EDF Expanded 1.0.0, Sleep Cassette: 153 nights of 78 subjects, 7.6 GB",
+    licence=ODC_BY,
+    url="https://physionet.org/files/sleep-edfx/1.0.0/sleep-cassette/",
+    listing=KnownDigests(algorithm="sha1", digests=sleep_edf_digests("cassette")),
+)
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source for source in (MITDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB, SLEEP_TELEMETRY, SLEEP_CASSETTE)
+}
 
 
 def source_named(name: str) -> Source:

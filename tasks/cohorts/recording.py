@@ -1,9 +1,10 @@
-"""One WFDB record as a model takes it: channels by name cut at beats, or by role cut into consecutive windows."""
+"""One recording as a model takes it: a WFDB record cut at beats or by role, an EDF file by channel name."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,34 @@ import wfdb.processing
 from numpy.typing import NDArray
 
 from .channel_roles import ROLES, STAND_INS, assign
+from .dreams_spindles import CHANNEL as UNNAMED_EEG
+from .dreams_spindles import derivation_in
+from .edf_files import Mark, read_edf_header, read_edf_signals
+from .edf_stages import stages_beside, telemetry_errors
 from .errors import CohortError, UnusableRecording
 from .resampling import moved, resampled
 from .signal_validity import VALID
+from .standardising import UNIT, moments
 from .subject_facts import Subject
 from .vitals_windows import Source, VitalsWindows, cut_by_block, read_grid
 from .wfdb_files import folder_of_records, inside, read_annotations, read_header, read_lead
 from .wfdb_segments import open_record
 
+EDF_SUFFIX = ".edf"
 BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ!")
+
+
+@dataclass(frozen=True)
+class Native:
+    """What a recording was before it was standardised.
+
+    ``signal`` (channel, time) in ``units`` as measured; ``start``, its first instant; ``marks``, its scored stages.
+    """
+
+    signal: NDArray[np.float64]
+    units: tuple[str, ...]
+    start: datetime | None = None
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,8 @@ class Recording:
     """A record's wanted channels ``signal (channel, time)`` in ``units`` at ``rate`` hertz.
 
     ``starts`` are the first points of the windows ``(sample,)`` that a model may look at. A channel that is a
-    role is NaN wherever it cannot be believed; no window has such a point.
+    role is NaN wherever it cannot be believed; no window has such a point. ``native``: where ``signal`` is
+    standardised.
     """
 
     name: str
@@ -37,19 +58,25 @@ class Recording:
     channels: tuple[str, ...]
     units: tuple[str, ...]
     starts: NDArray[np.int64]
+    native: Native | None = None
 
 
 def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: int) -> Recording:
-    """Reads the record of a ``.hea`` file and cuts it into windows of ``window`` points at ``rate`` hertz.
+    """Reads an ``.edf`` file or the record of a ``.hea`` file, cut into windows of ``window`` points at ``rate`` hertz.
 
-    Channels that are roles (see `channel_roles`) are found by role, in the role's unit, and cut as `read_vitals`
-    does, without blocks and labels. Others are found by name, in millivolts, and cut around beats: the annotated
-    ones, else those of a detector (xqrs). Raises CohortError naming the file and what is wrong, as when no
-    window remains.
+    Of an EDF file, channels are found by name (EEG, alone, by the derivations of `dreams_spindles`), cut into
+    consecutive windows without an error of the telemetry or a flat channel, and standardised over those.
+
+    Of a WFDB record, channels that are roles (see `channel_roles`) are found by role, in the role's unit, and cut
+    as `read_vitals` does, without blocks and labels. Others are found by name, in millivolts, and cut around beats:
+    the annotated ones, else those of a detector (xqrs). Raises CohortError naming the file and what is wrong, as
+    when no window remains.
     """
     by_role = all(channel in ROLES or channel in STAND_INS for channel in channels)
-    read = _read_roles if by_role else _read_leads
     try:
+        if file.suffix.lower() == EDF_SUFFIX:
+            return _read_edf(file, channels, rate, window)
+        read = _read_roles if by_role else _read_leads
         return read(folder_of_records(file.parent), file.stem, channels, rate, window)
     except UnusableRecording as reason:
         raise CohortError(f"{file} cannot be explained: {reason}") from reason
@@ -58,6 +85,29 @@ def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: i
 def windows_at(recording: Recording, starts: NDArray[np.int64], window: int) -> NDArray[np.float32]:
     """Windows ``(sample, channel, window)`` in the recording's units."""
     return np.stack([recording.signal[:, start : start + window] for start in starts])
+
+
+def _read_edf(file: Path, channels: tuple[str, ...], rate: float, window: int) -> Recording:
+    header = read_edf_header(file)
+    names = tuple(derivation_in(header) if channel == UNNAMED_EEG else channel for channel in channels)
+    signal = read_edf_signals(file, header, names, rate)
+    count = signal.shape[1] // window
+    windows = signal[:, : count * window].reshape(len(names), count, window).swapaxes(0, 1)
+    wrong = telemetry_errors(file, header, count, window / rate) | (np.ptp(windows, axis=2) == 0).any(axis=1)
+    kept = np.flatnonzero(~wrong)
+    if not len(kept):
+        raise UnusableRecording(f"the recording has no usable window of {window} points at {rate:g} Hz.")
+    mean, spread = moments(windows[kept], names)
+    units = tuple(header.units[header.names.index(name)] for name in names)
+    return Recording(
+        name=file.stem,
+        signal=((signal - mean) / spread).astype(np.float32),
+        rate=rate,
+        channels=channels,
+        units=(UNIT,) * len(channels),
+        starts=kept * window,
+        native=Native(signal, units, header.start, tuple(stages_beside(file, header))),
+    )
 
 
 def _read_roles(root: Path, name: str, roles: tuple[str, ...], rate: float, window: int) -> Recording:

@@ -47,12 +47,13 @@ def subject_of_header(recording: str, comments: Sequence[str]) -> Subject:
     return Subject(f"tape:{found['tape']} {found['recorder']} {found['age']} {found['sex']}", facts)
 
 
-def read_subject_table(root: Path) -> dict[str, Subject]:
+def read_subject_table(root: Path, *, of_recording: Sequence[str] = ()) -> dict[str, Subject]:
     """``subjects.csv`` by recording; empty where there is none.
 
     Columns: recording, and any of subject, age, sex and further factors. Identity is empty where the table
-    does not name the subject; a blank cell is left out of the facts. Raises CohortError when the table cannot
-    be read, lists a recording twice, or says two things about one subject.
+    does not name the subject; a blank cell is left out of the facts. ``of_recording`` names the factors that may
+    differ between the recordings of a subject. Raises CohortError when the table cannot be read, lists a recording
+    twice, or says two things about one subject.
     """
     try:
         path = inside(root, SUBJECT_TABLE)
@@ -61,7 +62,7 @@ def read_subject_table(root: Path) -> dict[str, Subject]:
     if not path.exists():
         return {}
     table = _load(path)
-    _refuse_contradictions(table)
+    _refuse_contradictions(table.drop(columns=list(of_recording), errors="ignore"))
     factors = [column for column in table.columns if column not in ("recording", "subject")]
     values = {column: _values(table, column) for column in factors}
     return {

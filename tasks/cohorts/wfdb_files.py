@@ -38,12 +38,12 @@ FRAME_RATES = (0.1, 5000.0)
 Range = tuple[float, float]
 
 
-def folder_of_records(folder: Path | str) -> Path:
+def folder_of_records(folder: Path | str, kind: str = "WFDB records") -> Path:
     """The resolved folder. Raises CohortError when it is not one."""
     root = Path(folder)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise CohortError(f"{folder} is {found}; expected a folder of WFDB records.")
+        raise CohortError(f"{folder} is {found}; expected a folder of {kind}.")
     return root.resolve()
 
 

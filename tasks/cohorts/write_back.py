@@ -1,4 +1,4 @@
-"""Writes a map back beside its signal: a WFDB record with one more signal per channel, or a CSV table."""
+"""Writes a map back beside its signal: WFDB or EDF with one more signal per channel, or a CSV table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pandas as pd
 import wfdb
 from numpy.typing import NDArray
 
-from .recording import Recording
+from .edf_relevance import write_relevance_edf
+from .recording import EDF_SUFFIX, Recording
 
 
 def spread(
@@ -28,6 +29,9 @@ def spread(
 def write_back(recording: Recording, attribution: NDArray[np.float64], method: str, out: Path) -> None:
     """Writes signal and map ``(channel, time)`` side by side, in the format that ``out`` ends in."""
     out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == EDF_SUFFIX:
+        write_relevance_edf(out, recording, attribution, method)
+        return
     names = [f"{method} {channel}" for channel in recording.channels]
     if out.suffix == ".csv":
         values = np.concatenate([recording.signal, attribution]).T

@@ -1,0 +1,171 @@
+"""Opens EDF and EDF+ files of one folder with suspicion: the header is read first, and the file must be as long.
+
+Every function raises UnusableRecording with a reason of one sentence; paths never appear in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import mne
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnusableRecording
+from .resampling import resampled
+
+_FIXED = 256
+"""Bytes of the header's fixed part, and of each signal's (Kemp et al. 1992, doi:10.1016/0013-4694(92)90009-7)."""
+_WIDTHS = {"label": 16, "transducer": 80, "unit": 8, "low": 8, "high": 8, "digital_low": 8, "digital_high": 8}
+_WIDTHS |= {"prefilter": 80, "samples": 8, "reserved": 32}
+_MOST_SIGNALS = 512
+_LONGEST_SECONDS = 7 * 86_400
+_BYTES_PER_SAMPLE = 2
+_SCALED_BY_MNE = {"uV": 1e6, "µV": 1e6, "μV": 1e6, "mV": 1e3}
+
+
+@dataclass(frozen=True)
+class EdfHeader:
+    """What an EDF header promises: per signal its name, unit and rate (hertz); length in seconds; first instant."""
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    rates: tuple[float, ...]
+    seconds: float
+    start: datetime | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An EDF+ annotation: onset in seconds from the file's start, duration in seconds, text."""
+
+    onset: float
+    duration: float
+    text: str
+
+
+def read_edf_header(path: Path) -> EdfHeader:
+    """The header, if the file holds what it promises."""
+    if not path.is_file():
+        raise UnusableRecording(f"the file {path.name} does not exist.")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        fixed = file.read(_FIXED).decode("latin-1")
+        if len(fixed) < _FIXED or fixed[:8].strip() != "0":
+            raise UnusableRecording(f"{path.name} does not begin as an EDF file does.")
+        count = _whole(fixed[252:256], "number of signals", 1, _MOST_SIGNALS)
+        fields = _signal_fields(file.read(_FIXED * count).decode("latin-1"), count)
+    records = _whole(fixed[236:244], "number of data records", 0, 10**8)
+    duration = _number(fixed[244:252], "duration of a data record")
+    samples = [_whole(text, "samples per data record", 1, 10**8) for text in fields["samples"]]
+    _check_size(path.name, size - _FIXED * (count + 1), records, _BYTES_PER_SAMPLE * sum(samples))
+    if not 0 <= records * duration <= _LONGEST_SECONDS:
+        raise UnusableRecording(f"{path.name} is {records * duration:g} s long; expected a week at most.")
+    for name, low, high in zip(fields["label"], fields["digital_low"], fields["digital_high"], strict=True):
+        if _number(low, f"digital minimum of {name}") >= _number(high, f"digital maximum of {name}"):
+            raise UnusableRecording(f"{path.name} gives {name} no range of digital values.")
+    return EdfHeader(
+        names=tuple(fields["label"]),
+        units=tuple(fields["unit"]),
+        rates=tuple(number / duration if duration else 0.0 for number in samples),
+        seconds=records * duration,
+        start=_instant(fixed[168:184]),
+    )
+
+
+def check_channels(header: EdfHeader, wanted: tuple[str, ...]) -> None:
+    """Refuses a file in which a wanted channel is missing, doubled, or of no usable rate."""
+    for name in wanted:
+        if name not in header.names:
+            raise UnusableRecording(f"the recording has no channel {name}, only {', '.join(header.names)}.")
+        if header.names.count(name) > 1:
+            raise UnusableRecording(
+                f"the recording has {header.names.count(name)} channels named {name}; expected one."
+            )
+        if not header.rates[header.names.index(name)] > 0:
+            raise UnusableRecording(f"the channel {name} has a rate of 0 Hz; expected a positive one.")
+
+
+def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.float64]:
+    """One channel (time,) at its own rate, in the unit that the header names.
+
+    Read alone, because MNE brings every signal to the highest rate of those that it reads.
+    """
+    try:
+        values = mne.io.read_raw_edf(path, include=[name], stim_channel=None, verbose="error").get_data()[0]
+    except Exception as error:  # mne raises whatever its parser stumbles over
+        raise UnusableRecording(f"{path.name} cannot be read ({type(error).__name__}).") from error
+    if not np.isfinite(values).all():
+        raise UnusableRecording(f"the channel {name} has values that are not finite.")
+    return values * _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
+
+
+def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate: float) -> NDArray[np.float64]:
+    """The channels (channel, time) at ``rate`` hertz, each in its own unit; a constant one is refused."""
+    check_channels(header, names)
+    length = math.floor(header.seconds * rate)
+    signals = np.empty((len(names), length))
+    for row, name in zip(signals, names, strict=True):
+        values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
+        if np.ptp(values) == 0:
+            raise UnusableRecording(f"the channel {name} is constant.")
+        row[:] = values[:length]
+    return signals
+
+
+def read_edf_marks(path: Path) -> list[Mark]:
+    """The annotations of an EDF+ file, in order of time."""
+    read_edf_header(path)
+    try:
+        found = mne.read_annotations(path)
+    except Exception as error:  # mne raises whatever its parser stumbles over
+        raise UnusableRecording(f"the annotations of {path.name} cannot be read ({type(error).__name__}).") from error
+    columns = zip(found.onset, found.duration, found.description, strict=True)
+    return [Mark(float(onset), float(duration), str(text)) for onset, duration, text in columns]
+
+
+def _signal_fields(text: str, count: int) -> dict[str, list[str]]:
+    if len(text) < _FIXED * count:
+        raise UnusableRecording("the header is cut short.")
+    fields, place = {}, 0
+    for field, width in _WIDTHS.items():
+        starts = range(place, place + width * count, width)
+        fields[field] = [text[start : start + width].strip() for start in starts]
+        place += width * count
+    return fields
+
+
+def _check_size(name: str, found: int, records: int, record_bytes: int) -> None:
+    if found < records * record_bytes:
+        whole = max(found, 0) // record_bytes
+        raise UnusableRecording(f"{name} is cut short: {whole} data records of the {records} in its header.")
+
+
+def _whole(text: str, what: str, least: int, most: int) -> int:
+    number = _number(text, what)
+    if number != int(number) or not least <= number <= most:
+        raise UnusableRecording(f"the header gives {number:g} as {what}; expected {least} to {most}.")
+    return int(number)
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UnusableRecording(f"the header gives {text.strip()!r} as {what}; expected a number.")
+    return number
+
+
+def _instant(text: str) -> datetime | None:
+    """Of ``dd.mm.yyhh.mm.ss``; the century is 1985-2084 by the format's rule."""
+    try:
+        day, month, year = (int(part) for part in text[:8].split("."))
+        hour, minute, second = (int(part) for part in text[8:].split("."))
+        return datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
+    except ValueError:
+        return None

@@ -7,8 +7,9 @@ from typing import Any
 from torch import nn
 
 from .lstm import LSTMClassifier
+from .sleep_cnn import SleepCNN
 
-NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier}
+NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier, "sleep-cnn": SleepCNN}
 """Every network by the name that a version on disk gives."""
 
 

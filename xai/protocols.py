@@ -20,7 +20,24 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
-class PrefixClassifier(Classifier, Protocol):
+class IntervalClassifier(Classifier, Protocol):
+    """A classifier of signals that need not be run whole again where only one interval of time has changed.
+
+    A causal network starts from its state before the interval; a convolution computes only what sees it.
+    """
+
+    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
+
+        For interval ``k`` the steps ``starts[k]`` to ``stops[k] - 1`` of ``inputs`` come from
+        ``replacement``, both ``(sample, channel, time)``; an empty interval leaves the inputs as they are.
+        ``starts`` and ``stops`` are int64 ``(interval,)``. No gradient is kept.
+        """
+        ...
+
+
+@runtime_checkable
+class PrefixClassifier(IntervalClassifier, Protocol):
     """A causal classifier whose logits are the mean over time of per-step class scores.
 
     Because step ``t`` sees only the inputs up to ``t``, the scores of any prefix come from one forward
@@ -31,15 +48,6 @@ class PrefixClassifier(Classifier, Protocol):
         """Per-step class scores ``(sample, time, class)`` of inputs ``(sample, channel, time)``.
 
         The logits of the prefix ``1..t`` are the mean of the first ``t`` of them.
-        """
-        ...
-
-    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
-        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
-
-        For interval ``k`` the steps ``starts[k]`` to ``stops[k] - 1`` of ``inputs`` come from
-        ``replacement``, both ``(sample, channel, time)``; an empty interval leaves the inputs as they are.
-        ``starts`` and ``stops`` are int64 ``(interval,)``. No gradient is kept.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Logits of inputs with one window replaced each: by prefix states where the model has them, else copy by copy."""
+"""Logits of inputs with one window replaced each: by the interval where the model can, else copy by copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from ..protocols import Classifier, PrefixClassifier
+from ..protocols import Classifier, IntervalClassifier
 from .memory import rows_at_once
 from .windows import Windows
 
@@ -22,7 +22,7 @@ def occluded_logits(model: Classifier, inputs: Tensor, occluded: Tensor, windows
     Both are ``(sample, channel, *grid)``. The windows lie on that grid or, where time is the scan line of an
     image, on the image ``(row, column)``.
     """
-    if not _is_causal(model, inputs):
+    if not _takes_intervals(model, inputs):
         return _copy_logits(model, inputs, occluded, windows)
     if len(windows.grid) == 1:
         return _interval_logits(model, inputs, occluded, windows.along(0), rows=_rows(model, inputs))
@@ -35,9 +35,9 @@ def samples_at_once(model: Classifier, inputs: Tensor, windows: Windows) -> int:
 
 
 def _interval_logits(
-    model: PrefixClassifier, inputs: Tensor, occluded: Tensor, spans: Sequence[slice], *, rows: int
+    model: IntervalClassifier, inputs: Tensor, occluded: Tensor, spans: Sequence[slice], *, rows: int
 ) -> Tensor:
-    """Logits ``(1 + span, sample, class)``, each copy run from the start of its span on only."""
+    """Logits ``(1 + span, sample, class)``; of each copy only what its span changes is run."""
     spans = [slice(0, 0), *spans]
     starts = torch.tensor([span.start for span in spans], device=inputs.device)
     stops = torch.tensor([span.stop for span in spans], device=inputs.device)
@@ -45,7 +45,7 @@ def _interval_logits(
     return torch.cat([model.interval_logits(inputs, occluded, *part) for part in parts])
 
 
-def _block_logits(model: PrefixClassifier, inputs: Tensor, occluded: Tensor, windows: Windows) -> Tensor:
+def _block_logits(model: IntervalClassifier, inputs: Tensor, occluded: Tensor, windows: Windows) -> Tensor:
     """As `occluded_logits`, for blocks of an image that the model reads row by row.
 
     A block is no interval of time; the rows that it crosses are one, if what replaces them differs from the
@@ -90,11 +90,11 @@ def _copy_logits(model: Classifier, inputs: Tensor, occluded: Tensor, windows: W
     return torch.cat(found)
 
 
-def _is_causal(model: Classifier, inputs: Tensor) -> TypeGuard[PrefixClassifier]:
-    return isinstance(model, PrefixClassifier) and inputs.dim() == 3
+def _takes_intervals(model: Classifier, inputs: Tensor) -> TypeGuard[IntervalClassifier]:
+    return isinstance(model, IntervalClassifier) and inputs.dim() == 3
 
 
 def _rows(model: Classifier, inputs: Tensor) -> int:
     most = ROWS_AT_ONCE.get(inputs.device.type, ROWS_AT_ONCE["cpu"])
-    # a causal model holds the state of a copy, never its inputs
-    return most if _is_causal(model, inputs) else rows_at_once(inputs, most)
+    # such a model holds a state or a piece of a copy, never all of it
+    return most if _takes_intervals(model, inputs) else rows_at_once(inputs, most)

@@ -116,8 +116,8 @@ class Occlusion:
     ) -> Tensor:
         """Attribution in the shape of ``inputs (sample, channel, *grid)``; ``seeds`` are not used.
 
-        Under ``channels="joint"`` all channels of a point get the same value. Models with
-        `interval_logits` are run from the start of each window on only.
+        Under ``channels="joint"`` all channels of a point get the same value. Of models with
+        `interval_logits` only what each window changes is run again.
         Raises ValueError where a window is larger than the grid, or time no multiple of ``scan``.
         """
         return self.attribution_of(self.window_logits(model, inputs), targets, inputs, score=score)

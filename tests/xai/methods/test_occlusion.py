@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from models.lstm import LSTMClassifier
+from models.sleep_cnn import SleepCNN
 from xai.methods import Occlusion, minmax, occluded
-from xai.protocols import Classifier, PrefixClassifier
+from xai.protocols import Classifier, IntervalClassifier, PrefixClassifier
 from xai.scores import LOGIT, PROBABILITY, ScoreOperator
 
 
@@ -164,6 +165,22 @@ def test_prefix_path_is_taken_and_equals_the_slow_one():
     slow = attribute(Occlusion(7), Opaque(model), inputs, targets)
     assert calls
     torch.testing.assert_close(found, slow, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("mode", ["joint", "single"])
+@pytest.mark.parametrize("score", [LOGIT, PROBABILITY])
+def test_receptive_field_path_is_taken_and_equals_the_naive_loop(mode, score):
+    torch.manual_seed(5)
+    model = SleepCNN(2, 3, width=2).double().eval()
+    inputs, targets = torch.randn(2, 2, 130, dtype=torch.float64), torch.tensor([2, 0])
+    whole = []
+    model.register_forward_hook(lambda *_: whole.append(1))
+    how = Occlusion(20, 9, "mean", mode)
+    found = attribute(how, model, inputs, targets, score=score)
+    assert isinstance(model, IntervalClassifier)
+    assert not isinstance(model, PrefixClassifier)
+    assert not whole
+    torch.testing.assert_close(found, naive(model, inputs, targets, how, score), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("wrap", [lambda model: model, Opaque])

@@ -4,15 +4,12 @@ Scores of samples are first averaged within each subject. Explainers are then co
 the same subjects: mean paired difference with a bootstrap interval over subjects, a sign-flip
 permutation p and a signed-rank p, corrected over a family of pairs that is declared beforehand.
 
-The interval is the percentile bootstrap of the mean, its tails widened from the normal to the t
-distribution (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 5.1: the
-plain percentile interval is too narrow for few subjects). A bootstrap mean cannot leave the range of the
-observed subjects, which costs coverage under 6 subjects; there the t interval is used.
+How the intervals and the permutations are drawn stands in `resampling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, Literal, get_args
@@ -21,19 +18,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .resampling import FEWEST_SUBJECTS, Array, Correction, adjusted, defined_blocks, mean_intervals, sign_flip_p
+
 Direction = Literal["higher", "lower"]
-Correction = Literal["holm", "bh"]
 Pairs = Sequence[tuple[str, str]]
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
-FEWEST_SUBJECTS = 3
-"""Fewer subjects than this give no interval and no p: "too few subjects" is a result."""
-
-FEWEST_BOOTSTRAP_SUBJECTS = 6
 MOST_EXACT_RANKS = 50
 """SciPy's own bound for the exact distribution of the signed ranks."""
-EXACT_FLIPS = 14
-"""Up to this many subjects all 2^n sign flips are enumerated; beyond, they are drawn."""
 
 COLUMNS = (
     "first", "second", "metric", "direction", "baseline", "difference", "ci_low", "ci_high", "level",
@@ -155,7 +146,7 @@ def compare(
         correction=correction,
         in_favour=_in_favour(differences, direction),
     )
-    rows["p_adjusted"] = _adjust(rows["p"].to_numpy(dtype=float), correction)
+    rows["p_adjusted"] = adjusted(rows["p"].to_numpy(dtype=float), correction)
     rows["dropped"] = len(subject_scores) - rows["subjects"]
     rows["winner"] = [_winner(row) for _, row in rows.iterrows()]
     rows["verdict"] = [verdict(row, unit) for _, row in rows.iterrows()]
@@ -176,58 +167,14 @@ def _paired_numbers(differences: Array, resamples: int, seed: int, level: float)
     rows = pd.DataFrame({"subjects": (~np.isnan(differences)).sum(axis=0)})
     numbers = ["difference", "ci_low", "ci_high", "p", "p_signed_rank", "effect_size", "rank_biserial"]
     rows[numbers] = np.nan
-    for chosen, block in _defined_blocks(differences):
+    for chosen, block in defined_blocks(differences):
         if len(block) >= FEWEST_SUBJECTS:
-            low, high = _intervals(block, resamples, seed, level)
+            low, high = mean_intervals(block, resamples, seed, level)
             rows.loc[chosen, numbers] = np.column_stack([
-                block.mean(axis=0), low, high, _sign_flip_p(block, resamples, seed), _signed_rank_p(block),
+                block.mean(axis=0), low, high, sign_flip_p(block, resamples, seed), _signed_rank_p(block),
                 _cohen_d_z(block), _rank_biserial(block),
             ])  # fmt: skip
     return rows
-
-
-def _defined_blocks(values: Array) -> Iterator[tuple[np.ndarray[Any, Any], Array]]:
-    """Columns with equally many defined values share their resamples: their positions and values.
-
-    Each column is sorted by size, so that no result depends on the order or the names of the subjects, and
-    a - b and b - a draw the same subjects.
-    """
-    counts = (~np.isnan(values)).sum(axis=0)
-    ordered = np.take_along_axis(values, np.lexsort((values, np.abs(values)), axis=0), axis=0)
-    for count in np.unique(counts):
-        chosen = np.flatnonzero(counts == count)
-        yield chosen, ordered[:count, chosen]
-
-
-def _intervals(values: Array, resamples: int, seed: int, level: float) -> tuple[Array, Array]:
-    """Interval of the mean of each column of ``(subject, column)`` without NaN; see the module's head."""
-    count = len(values)
-    quantile = stats.t.ppf((1 + level) / 2, count - 1)
-    if count < FEWEST_BOOTSTRAP_SUBJECTS:
-        half = quantile * values.std(axis=0, ddof=1) / np.sqrt(count)
-        return values.mean(axis=0) - half, values.mean(axis=0) + half
-    generator = np.random.default_rng([seed, count, 0])
-    weights = generator.multinomial(count, np.full(count, 1 / count), size=resamples) / count
-    centre = values.mean(axis=0)
-    means = weights @ (values - centre)
-    tail = stats.norm.cdf(-np.sqrt(count / (count - 1)) * quantile)
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return centre + low, centre + high
-
-
-def _sign_flip_p(values: Array, resamples: int, seed: int) -> Array:
-    """Two-sided p of the mean of each column under random signs; a drawn p counts the data itself."""
-    count = len(values)
-    exact = count <= EXACT_FLIPS
-    if exact:
-        bits = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
-    else:
-        bits = np.random.default_rng([seed, count, 1]).integers(0, 2, size=(resamples, count))
-    flipped = np.abs((2.0 * bits - 1) @ values)
-    # Equal sums may differ in their last digits by the order of summation.
-    tolerance = 1e-12 * np.abs(values).sum(axis=0)
-    extreme = (flipped >= np.abs(values.sum(axis=0)) - tolerance).sum(axis=0)
-    return extreme / 2.0**count if exact else (extreme + 1) / (resamples + 1)
 
 
 def _signed_rank_p(values: Array) -> Array:
@@ -262,25 +209,6 @@ def _rank_biserial(values: Array) -> Array:
     total = ranks.sum(axis=0)
     signed = (ranks * np.sign(values)).sum(axis=0)
     return np.divide(signed, total, out=np.full_like(total, np.nan), where=total > 0)
-
-
-def _adjust(p: Array, correction: Correction) -> Array:
-    """Adjusted p over the pairs that could be tested; NaN stays NaN."""
-    adjusted = np.full(p.shape, np.nan)
-    tested = ~np.isnan(p)
-    if tested.any():
-        adjust = {"holm": _holm, "bh": stats.false_discovery_control}[correction]
-        adjusted[tested] = adjust(p[tested])
-    return adjusted
-
-
-def _holm(p: Array) -> Array:
-    """Step-down Bonferroni (Holm, 1979). Not statsmodels': its call collects all garbage, 0.2 s a time."""
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(steps, 1)
-    return adjusted
 
 
 def _in_favour(differences: Array, direction: Direction) -> list[int]:
@@ -381,11 +309,11 @@ def mean_table(
     table = pd.DataFrame({"explainer": subject_scores.columns, "mean": np.nan, "ci_low": np.nan,
                           "ci_high": np.nan, "subjects": (~np.isnan(values)).sum(axis=0)})  # fmt: skip
     table["undefined"] = len(values) - table["subjects"]
-    for chosen, block in _defined_blocks(values):
+    for chosen, block in defined_blocks(values):
         if len(block) > 0:
             table.loc[chosen, "mean"] = block.mean(axis=0)
         if len(block) >= FEWEST_SUBJECTS:
-            bounds = _intervals(block, resamples, seed, level)
+            bounds = mean_intervals(block, resamples, seed, level)
             table.loc[chosen, ["ci_low", "ci_high"]] = np.column_stack(bounds)
     return table
 

@@ -96,6 +96,14 @@ class LSTMStack(PrefixClassifier, Protocol):
         ...
 
 
+class RelevanceFilter(Protocol):
+    """Changes relevance on its way down, as the pass and clamp filters of Tjoa et al. do."""
+
+    def __call__(self, relevance: Tensor) -> Tensor:
+        """The relevance ``(sample, channel, *grid)`` that goes on, in the same shape."""
+        ...
+
+
 @runtime_checkable
 class Explainer(Protocol):
     """A method with fixed parameters that says how much each input point matters for one score."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.lstm import LSTMClassifier
 from xai.methods import LRP_EXPLAINERS, explainer
-from xai.methods.lrp import AlphaBeta, Epsilon, Gamma, Rule, relevance_runs, relevances, stack
+from xai.methods.lrp import AlphaBeta, Epsilon, Gamma, Rule, descent, relevance_runs, relevances
 from xai.scores import LOGIT, PROBABILITY
 
 RULES = [Epsilon(), Epsilon(0.1), AlphaBeta(1, 0), AlphaBeta(2, 1), Gamma(0.25)]
@@ -184,7 +184,8 @@ def test_accounts_balance_from_the_score_to_the_inputs(score):
     scores = score(model(inputs), targets).detach().numpy()
     for run in relevance_runs(model, inputs, targets, RULES, score=score):
         account = run.account
-        assert account.columns.tolist() == ["sample", "layer", "relevance_in", "relevance_out", "bias", "epsilon"]
+        amounts = ["relevance_in", "relevance_out", "bias", "epsilon", "filtered"]
+        assert account.columns.tolist() == ["sample", "layer", *amounts]
         assert account.layer.tolist() == ["score", "head", "lstm_2", "lstm_1"] * 5
         assert gaps(account).max() < 1e-12
         by_sample = account.groupby("sample")
@@ -263,7 +264,7 @@ def test_batch_order_and_company_of_rules_change_nothing(score, monkeypatch):
     whole = relevances(model, inputs, targets, RULES, score=score)
     order = torch.tensor([4, 0, 6, 2, 5, 1, 3])
     shuffled = relevances(model, inputs[order], targets[order], RULES, score=score)
-    monkeypatch.setitem(stack.VALUES_AT_ONCE, "cpu", 2 * 11 * 4)  # two samples at once
+    monkeypatch.setitem(descent.VALUES_AT_ONCE, "cpu", 2 * 11 * 4)  # two samples at once
     cut = relevance_runs(model, inputs, targets, RULES, score=score)
     for place, rule in enumerate(RULES):
         (alone,) = relevances(model, inputs, targets, [rule], score=score)
@@ -314,9 +315,11 @@ def test_a_silent_recording_is_explained_by_its_biases():
 
 def test_other_networks_are_refused_in_one_sentence():
     inputs, targets = batch(2, 11)
-    other = nn.Sequential(nn.Flatten(), nn.Linear(22, 4)).double()
-    with pytest.raises(ValueError, match=r"^model is a Sequential; LRP expects stacked LSTM layers .*head\.$"):
+    other = nn.Sequential(nn.Flatten(), nn.LayerNorm(22), nn.Linear(22, 4)).double()
+    with pytest.raises(ValueError, match=r"^Layer '1' is a LayerNorm; LRP supports linear and convolution layers, "):
         explainer("lrp_epsilon").attribute(other, inputs, targets, seeds=targets)
+    with pytest.raises(ValueError, match=r"^filters names 'head'; LRP through LSTM layers takes no filters\.$"):
+        relevances(network(2, (5,)), inputs, targets, RULES, filters={"head": torch.clone})
     with pytest.raises(ValueError, match=r"^inputs have the shape \(3, 22\); LRP expects \(sample, channel, time\)\.$"):
         relevances(network(2, (5,)), inputs.flatten(1), targets, RULES)
 

@@ -12,9 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from xai.methods import LRP_EXPLAINERS, Explainer, explainer
-from xai.methods.lrp import LRP, AlphaBeta, Epsilon, Gamma, Rule, rule_named
-from xai.methods.lrp.linear import HeadPass
-from xai.methods.lrp.rules import Parts, stabilised
+from xai.methods.lrp import (
+    EPSILON_PLUS,
+    LRP,
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Rule,
+    WSquare,
+    ZBox,
+    epsilon_gamma_box,
+    rule_named,
+)
+from xai.methods.lrp.contributions import Contributions, stabilised
+from xai.methods.lrp.linear_maps import map_of
+from xai.methods.lrp.linear_pass import LinearPass
+from xai.methods.lrp.lstm_descent import AveragedHead
 
 STABILISER = 1e-6
 
@@ -65,49 +79,50 @@ def test_a_head_shares_as_the_matrix_of_its_contributions(rule, seed, bias, rect
     head = nn.Linear(6, 4, bias=bias).double()
     hidden, relevance = torch.randn(3, 5, 6).double(), torch.randn(1, 3, 4).double()
     hidden = hidden.relu() if rectified else hidden
-    found = HeadPass.down(head, hidden, relevance, [rule])
-    leak = found.leak()
+    linear = AveragedHead.of(head)
+    contributions = Contributions(linear, hidden, linear.apply(hidden, linear.weight) + linear.bias)
+    found = LinearPass.down(contributions, relevance, [rule])
+    of_bias, of_epsilon = found.kept()
     for sample in range(3):
         offsets = head.bias.detach().numpy() if bias else np.zeros(4)
         weight = head.weight.detach().numpy()
         expected = naive(weight, offsets, hidden[sample].numpy(), relevance[0, sample].numpy(), rule)
         scale = max(1.0, np.abs(expected["leaving"]).sum())
-        np.testing.assert_allclose(found.leaving[:, 0, sample], expected["leaving"], rtol=0, atol=1e-10 * scale)
-        assert float(leak.bias[0, sample]) == pytest.approx(expected["bias"], abs=1e-10 * scale)
-        assert float(leak.epsilon[0, sample]) == pytest.approx(expected["epsilon"], abs=1e-10 * scale)
+        np.testing.assert_allclose(found.leaving[0, sample], expected["leaving"], rtol=0, atol=1e-10 * scale)
+        assert float(of_bias[0, sample]) == pytest.approx(expected["bias"], abs=1e-10 * scale)
+        assert float(of_epsilon[0, sample]) == pytest.approx(expected["epsilon"], abs=1e-10 * scale)
 
 
-def parts_of(values: list[float]) -> Parts:
-    tensor = torch.tensor(values, dtype=torch.float64)
-    return Parts(tensor.sum(), tensor.clamp(min=0).sum(), tensor.clamp(max=0).sum())
+def shares(rule: Rule, contributions: list[float], relevance: float) -> list[float]:
+    """What each contribution to one output receives of its relevance."""
+    layer = nn.Linear(len(contributions), 1, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([contributions]))
+    inputs = torch.ones(1, len(contributions)).double()
+    whole = Contributions(map_of(layer), inputs, layer(inputs).detach())
+    return LinearPass.down(whole, torch.full((1, 1, 1), relevance).double(), [rule]).leaving.flatten().tolist()
 
 
 def test_shares_by_hand():
     """Contributions 3, 1 and -2 of an output that holds relevance 2."""
-    parts, relevance = parts_of([3, 1, -2]), torch.tensor(2.0, dtype=torch.float64)
-
-    def shares(rule: Rule) -> list[float]:
-        first, second = (float(message) for message in rule.messages(relevance, parts))
-        return [3 * first, first, -2 * second]
-
-    assert shares(Epsilon(2)) == pytest.approx([1.5, 0.5, -1.0])
-    assert shares(AlphaBeta(1, 0)) == pytest.approx([1.5, 0.5, 0], rel=1e-5)
-    assert shares(AlphaBeta(2, 1)) == pytest.approx([3, 1, -2], rel=1e-5)
-    assert shares(Gamma(1)) == pytest.approx([2, 2 / 3, -2 / 3], rel=1e-5)
+    assert shares(Epsilon(2), [3, 1, -2], 2) == pytest.approx([1.5, 0.5, -1.0])
+    assert shares(AlphaBeta(1, 0), [3, 1, -2], 2) == pytest.approx([1.5, 0.5, 0], rel=1e-5)
+    assert shares(AlphaBeta(2, 1), [3, 1, -2], 2) == pytest.approx([3, 1, -2], rel=1e-5)
+    assert shares(Gamma(1), [3, 1, -2], 2) == pytest.approx([2, 2 / 3, -2 / 3], rel=1e-5)
+    assert shares(WSquare(), [3, 1, -2], 2) == pytest.approx([9 / 7, 1 / 7, 4 / 7], rel=1e-5)
+    assert shares(Flat(), [3, 1, -2], 2) == pytest.approx([2 / 3] * 3, rel=1e-5)
+    # inputs of 1 are 2 above low and 3 below high: 6, 2 and 6 of 14
+    assert shares(ZBox(-1, 4), [3, 1, -2], 2) == pytest.approx([6 / 7, 2 / 7, 6 / 7], rel=1e-5)
 
 
 def test_gamma_favours_what_agrees_with_the_output():
-    parts, relevance = parts_of([-3, -1, 2]), torch.tensor(-2.0, dtype=torch.float64)
-    first, second = (float(message) for message in Gamma(1).messages(relevance, parts))
-    assert [-3 * second, -second, 2 * first] == pytest.approx([-2, -2 / 3, 2 / 3], rel=1e-5)
+    assert shares(Gamma(1), [-3, -1, 2], -2) == pytest.approx([-2, -2 / 3, 2 / 3], rel=1e-5)
 
 
-@pytest.mark.parametrize("rule", [Epsilon(), AlphaBeta(1, 0), AlphaBeta(2, 1), Gamma(0.25)])
+@pytest.mark.parametrize("rule", [Epsilon(), AlphaBeta(1, 0), AlphaBeta(2, 1), Gamma(0.25), WSquare(), Flat()])
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1.0, -1.0], [-1.0, -2.0], [1.0, 2.0]])
 def test_no_output_divides_by_zero(rule, values):
-    parts = parts_of(values)
-    for message in rule.messages(torch.tensor(1.0, dtype=torch.float64), parts):
-        assert message.isfinite()
+    assert np.isfinite(shares(rule, values, 1.0)).all()
 
 
 def test_stabilised_moves_away_from_zero():
@@ -126,6 +141,11 @@ def test_stabilised_moves_away_from_zero():
         ("lrp_alpha2beta1", LRP(AlphaBeta(2, 1))),
         ("lrp_alpha1.5beta0.5", LRP(AlphaBeta(1.5, 0.5))),
         ("lrp_gamma_g0.25", LRP(Gamma(0.25))),
+        ("lrp_zbox_l-1_h2.5", LRP(ZBox(-1, 2.5))),
+        ("lrp_wsquare", LRP(WSquare())),
+        ("lrp_flat", LRP(Flat())),
+        ("lrp_composite_epsilon_plus", LRP(EPSILON_PLUS)),
+        ("lrp_composite_epsilon_gamma_box_l-3_h3", LRP(epsilon_gamma_box(-3, 3))),
     ],
 )
 def test_names_read_as_documented(name, expected):
@@ -172,6 +192,10 @@ def test_the_compared_rules_are_frozen_explainers(name):
         "lrp_gamma",
         "lrp_gamma_g0",
         "lrp_gamma_ginf",
+        "lrp_zbox",
+        "lrp_zbox_l1_h1",
+        "lrp_composite_",
+        "lrp_composite_epsilon_gamma_box_l3_h-3",
     ],
 )
 def test_unknown_names_are_answered_with_the_known_ones(name):
@@ -186,6 +210,7 @@ def test_unknown_names_are_answered_with_the_known_ones(name):
     [
         (lambda: Epsilon(0), r"^epsilon is 0; expected a positive number\.$"),
         (lambda: Gamma(-1), r"^gamma is -1; expected a positive number\.$"),
+        (lambda: ZBox(1, 0), r"^low is 1 and high 0; expected two numbers, low below high\.$"),
         (lambda: AlphaBeta(2, 2), r"^alpha is 2 and beta 2; expected alpha - beta = 1, beta 0 or more\.$"),
         (lambda: AlphaBeta(0.5, -0.5), r"^alpha is 0\.5 and beta -0\.5; expected"),
     ],

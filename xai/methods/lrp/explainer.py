@@ -9,22 +9,25 @@ from torch import Tensor
 
 from ...protocols import Classifier, MeanOfMembers
 from ...scores import LOGIT, ScoreOperator
-from .rules import Epsilon, Rule, rule_named
-from .stack import relevances
+from .composites import AnyRule
+from .names import rule_named
+from .rules import Epsilon
+from .runs import relevances
 
 
 @dataclass(frozen=True)
 class LRP:
-    """Layer-wise relevance propagation (Bach et al., 2015) by one rule; LSTM layers follow the epsilon rule.
+    """Layer-wise relevance propagation (Bach et al., 2015) by one rule or composite.
 
-    Relevance sums to the score less what biases and stabilisers keep; `relevance_runs` accounts for that.
+    LSTM layers follow the epsilon rule. Relevance sums to the score less what biases and stabilisers keep;
+    `relevance_runs` accounts for that.
     """
 
-    rule: Rule = Epsilon()  # noqa: RUF009 - frozen
+    rule: AnyRule = Epsilon()  # noqa: RUF009 - frozen
 
     @property
     def name(self) -> str:
-        """``lrp_<rule>``: ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus``, ``lrp_alpha2beta1``, ``lrp_gamma_g<gamma>``."""
+        """``lrp_<rule>``: ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus``, ``lrp_composite_epsilon_plus`` and so on."""
         return f"lrp_{self.rule.name}"
 
     @classmethod
@@ -42,10 +45,10 @@ class LRP:
         score: ScoreOperator = LOGIT,
         seeds: Tensor,
     ) -> Tensor:
-        """Relevance in the shape of ``inputs (sample, channel, time)``; ``seeds`` are not used.
+        """Relevance in the shape of ``inputs (sample, channel, *grid)``; ``seeds`` are not used.
 
-        The relevance of a mean of members is the mean of their relevances. Raises ValueError for a model that is
-        neither that nor a stack of LSTM layers under a linear head.
+        The relevance of a mean of members is the mean of their relevances. Raises ValueError naming what LRP
+        does not support in the model.
         """
         members = model.averaged() if isinstance(model, MeanOfMembers) else [model]
         found = [relevances(member, inputs, targets, [self.rule], score=score)[0] for member in members]

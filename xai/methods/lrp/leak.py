@@ -1,4 +1,4 @@
-"""Where relevance goes on its way down: what a layer hands on, and what its bias and its stabiliser keep."""
+"""Where relevance goes on its way down: what a layer hands on, and what biases, stabilisers and filters keep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-ACCOUNT_COLUMNS = ("sample", "layer", "relevance_in", "relevance_out", "bias", "epsilon")
+ACCOUNT_COLUMNS = ("sample", "layer", "relevance_in", "relevance_out", "bias", "epsilon", "filtered")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Leak:
     """What one layer did with its relevance, each ``(rule, sample)`` in float64.
 
     ``entering`` is what came from above and ``leaving`` what went on; ``bias`` and ``epsilon`` are computed by
-    themselves, so that ``entering = leaving + bias + epsilon`` up to rounding is a check.
+    themselves, so that ``entering = leaving + bias + epsilon + filtered`` up to rounding is a check. ``filtered`` is
+    what a relevance filter took from ``leaving``, None where none stands.
     """
 
     layer: str
@@ -26,13 +27,17 @@ class Leak:
     leaving: Tensor
     bias: Tensor
     epsilon: Tensor
+    filtered: Tensor | None = None
+
+    def amounts(self) -> Tensor:
+        """All of them in the order of `ACCOUNT_COLUMNS`, ``(amount, rule, sample)``."""
+        filtered = torch.zeros_like(self.leaving) if self.filtered is None else self.filtered
+        return torch.stack((self.entering, self.leaving, self.bias, self.epsilon, filtered))
 
 
 def account(leaks: Sequence[Leak], rule: int, first_sample: int) -> pd.DataFrame:
     """One rule's rows, by sample (counted from ``first_sample``) and layer, in `ACCOUNT_COLUMNS`."""
-    amounts = torch.stack(
-        [torch.stack((leak.entering, leak.leaving, leak.bias, leak.epsilon))[:, rule] for leak in leaks], dim=-1
-    )
+    amounts = torch.stack([leak.amounts()[:, rule] for leak in leaks], dim=-1)
     samples, layers = amounts.shape[1:]
     return pd.DataFrame(
         {

@@ -1,10 +1,10 @@
 """LRP rules: how a linear map hands the relevance of its outputs to what flowed into them.
 
-An output is the sum ``z = P + N`` of its contributions ``weight * input`` and of its bias, positive ones in
-``P``, negative ones in ``N``. A rule needs no more than these three and the relevance: it says how much
-relevance each unit of positive and of negative contribution receives. The map hands that back to its inputs.
+An output is the sum of its contributions ``weight * input`` and of its bias. A rule names pools of contributions
+(`Contributions`: all, the positive, the negative, or those of another map put in place of the layer's) and says how
+much relevance each receives per unit; the map hands that back to its inputs.
 
-A new rule is a frozen dataclass with a ``name``, a ``from_name`` and a `Rule.messages`, listed in `RULES`.
+A new rule is a frozen dataclass with a ``name``, a ``from_name`` and a `Rule.messages`, listed in `names.RULES`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,12 @@ from dataclasses import dataclass
 from math import isclose, isfinite
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
+from .contributions import Contributions, Message, stabilised
+
 STABILISER = 1e-6
-"""Keeps the denominators of alpha-beta and gamma away from zero, where epsilon is no parameter of the rule."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Outputs of a linear map, any shape: ``total`` z, the sums ``positive`` P and ``negative`` N; z = P + N."""
-
-    total: Tensor
-    positive: Tensor
-    negative: Tensor
+"""Keeps the denominators of rules away from zero, where epsilon is no parameter of the rule."""
 
 
 class Rule(Protocol):
@@ -43,10 +35,10 @@ class Rule(Protocol):
         """The rule of that name, None where the name is another's; ValueError for parameters out of range."""
         ...
 
-    def messages(self, relevance: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
-        """Relevance per unit of positive contribution and per unit of negative contribution, each as ``relevance``.
+    def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
+        """Pools of contributions, and the relevance that each unit in them receives, in the shape of ``relevance``.
 
-        What they do not hand on, ``relevance - P * first - N * second``, is absorbed, and accounted as epsilon.
+        What they do not hand on, ``relevance - sum of pool.total * message``, is absorbed, and accounted as epsilon.
         """
         ...
 
@@ -68,7 +60,7 @@ class Epsilon:
     @property
     def name(self) -> str:
         """``epsilon[_e<epsilon>]``; the default is left out."""
-        return "epsilon" + (f"_e{_text(self.epsilon)}" if self.epsilon != 1e-3 else "")
+        return "epsilon" + (f"_e{number_text(self.epsilon)}" if self.epsilon != 1e-3 else "")
 
     @classmethod
     def from_name(cls, name: str) -> Epsilon | None:
@@ -76,10 +68,9 @@ class Epsilon:
         found = re.fullmatch(r"epsilon(?:_e(.+))?", name)
         return cls(float(found[1] or 1e-3)) if found else None
 
-    def messages(self, relevance: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
-        """As `Rule.messages`: both the same."""
-        message = relevance / stabilised(parts.total, self.epsilon)
-        return message, message
+    def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
+        """As `Rule.messages`: all contributions alike."""
+        return [(contributions.all, relevance / stabilised(contributions.total, self.epsilon))]
 
 
 @dataclass(frozen=True)
@@ -101,7 +92,7 @@ class AlphaBeta:
     @property
     def name(self) -> str:
         """``alpha<alpha>beta<beta>``, or ``zplus`` for alpha 1 and beta 0."""
-        return f"alpha{_text(self.alpha)}beta{_text(self.beta)}" if self.beta else "zplus"
+        return f"alpha{number_text(self.alpha)}beta{number_text(self.beta)}" if self.beta else "zplus"
 
     @classmethod
     def from_name(cls, name: str) -> AlphaBeta | None:
@@ -111,10 +102,13 @@ class AlphaBeta:
         found = re.fullmatch(r"alpha(.+)beta(.+)", name)
         return cls(float(found[1]), float(found[2])) if found else None
 
-    def messages(self, relevance: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
-        """As `Rule.messages`."""
-        first = self.alpha * relevance / stabilised(parts.positive, STABILISER)
-        return first, -self.beta * relevance / stabilised(parts.negative, STABILISER)
+    def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
+        """As `Rule.messages`: positive and negative contributions apart; without beta the positive alone."""
+        found = []
+        for factor, pool in ((self.alpha, contributions.positive), (-self.beta, contributions.negative)):
+            if factor:
+                found.append((pool, relevance * factor / stabilised(pool.total, STABILISER)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -134,7 +128,7 @@ class Gamma:
     @property
     def name(self) -> str:
         """``gamma_g<gamma>``."""
-        return f"gamma_g{_text(self.gamma)}"
+        return f"gamma_g{number_text(self.gamma)}"
 
     @classmethod
     def from_name(cls, name: str) -> Gamma | None:
@@ -142,34 +136,16 @@ class Gamma:
         found = re.fullmatch(r"gamma_g(.+)", name)
         return cls(float(found[1])) if found else None
 
-    def messages(self, relevance: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
-        """As `Rule.messages`."""
-        up = parts.total >= 0
-        favoured = parts.positive.where(up, parts.negative)
-        plain = relevance / stabilised(parts.total + self.gamma * favoured, STABILISER)
+    def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
+        """As `Rule.messages`: the contributions of the output's sign raised."""
+        total, positive = contributions.total, contributions.positive.total
+        up = total >= 0
+        favoured = positive.where(up, total - positive)  # exact: below zero the negative sum is the larger
+        plain = relevance / stabilised(total + self.gamma * favoured, STABILISER)
         raised = (1 + self.gamma) * plain
-        return raised.where(up, plain), plain.where(up, raised)
+        return [(contributions.positive, raised.where(up, plain)), (contributions.negative, plain.where(up, raised))]
 
 
-RULES: tuple[type[Rule], ...] = (Epsilon, AlphaBeta, Gamma)
-
-
-def rule_named(name: str) -> Rule | None:
-    """The rule of that name, None where there is none."""
-    for family in RULES:
-        try:
-            found = family.from_name(name)
-        except ValueError:
-            continue
-        if found is not None and found.name == name:
-            return found
-    return None
-
-
-def stabilised(values: Tensor, epsilon: float) -> Tensor:
-    """``values`` moved away from zero by ``epsilon``, zero itself upwards."""
-    return torch.copysign(values.new_tensor(epsilon), values).add_(values)
-
-
-def _text(value: float) -> str:
+def number_text(value: float) -> str:
+    """A number as names hold it: ``1`` for 1.0."""
     return str(float(value)).removesuffix(".0")

@@ -1,0 +1,67 @@
+"""zennit as a peer: imported without torchvision, which it asks for only to know two blocks by type."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xai.methods.lrp import AlphaBeta, AnyRule, Epsilon, Flat, Gamma, WSquare, ZBox
+
+
+def zennit(part: str) -> Any:
+    """``zennit.<part>``; skips the tests that need it where zennit is not installed."""
+    if "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is None:
+        resnet = ModuleType("torchvision.models.resnet")
+        for block in ("Bottleneck", "BasicBlock"):
+            setattr(resnet, block, type(block, (nn.Module,), {}))
+        sys.modules["torchvision"] = ModuleType("torchvision")
+        sys.modules["torchvision.models"] = ModuleType("torchvision.models")
+        sys.modules["torchvision.models.resnet"] = resnet
+    pytest.importorskip("zennit")
+    return importlib.import_module(f"zennit.{part}")
+
+
+def hook_of(rule: AnyRule) -> Any:
+    """The peer's form of a rule. It lets biases take part in w-square, which the paper's equation does not."""
+    rules = zennit("rules")
+    build: Mapping[type, Any] = {
+        Epsilon: lambda: rules.Epsilon(rule.epsilon),  # type: ignore[union-attr]
+        AlphaBeta: lambda: rules.AlphaBeta(rule.alpha, rule.beta),  # type: ignore[union-attr]
+        Gamma: lambda: rules.Gamma(rule.gamma),  # type: ignore[union-attr]
+        ZBox: lambda: rules.ZBox(rule.low, rule.high),  # type: ignore[union-attr]
+        WSquare: lambda: rules.WSquare(zero_params="bias"),
+        Flat: lambda: rules.Flat(),
+    }
+    return build[type(rule)]()
+
+
+def relevance_by(composite: Any, model: nn.Module, inputs: Tensor, relevance: Tensor) -> Tensor:
+    """The peer's relevance of ``inputs`` where the outputs hold ``relevance (sample, ...)``."""
+    attribution = zennit("attribution")
+    with attribution.Gradient(model=model, composite=composite) as attributor:
+        _, found = attributor(inputs.clone(), relevance)
+    return found.detach()
+
+
+def everywhere(rule: AnyRule, canonizers: Any = None) -> Any:
+    """The peer's composite of one rule in all linear maps, sums by contribution, and all else passed."""
+    composites, types, rules = zennit("composites"), zennit("types"), zennit("rules")
+    layer_map = [
+        (types.Activation, rules.Pass()),
+        (types.BatchNorm, rules.Pass()),
+        (types.AvgPool, rules.Norm()),
+        (types.Linear, hook_of(rule)),
+    ]
+    return composites.LayerMapComposite(layer_map, canonizers=canonizers)
+
+
+def start_at(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Relevance of the outputs ``(sample, class)``: the target's logit."""
+    return torch.zeros_like(outputs).scatter(1, targets[:, None], outputs.detach().gather(1, targets[:, None]))

@@ -1,0 +1,69 @@
+"""Composites: one LRP rule for convolutions, one for linear layers, and perhaps one for the layers at the inputs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .first_layer_rules import Flat, ZBox
+from .layer import Layer
+from .rules import AlphaBeta, Epsilon, Gamma, Rule, number_text
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Rules by position (Montavon et al., 2019, section 10.3; Kohlbrenner et al., 2020).
+
+    ``first`` holds for the linear maps that no other stands before, whatever their kind; without it they follow
+    ``convolution`` or ``linear`` as all others do. ``name`` is ``composite_<label>``.
+    """
+
+    label: str
+    convolution: Rule
+    linear: Rule
+    first: Rule | None = None
+
+    @property
+    def name(self) -> str:
+        """``composite_<label>``."""
+        return f"composite_{self.label}"
+
+    @classmethod
+    def from_name(cls, name: str) -> Composite | None:
+        """The composite of that name in `COMPOSITES`, or an ``epsilon_gamma_box_l<low>_h<high>``; else None."""
+        found = re.fullmatch(r"composite_epsilon_gamma_box_l(.+)_h(.+)", name)
+        if found:
+            return epsilon_gamma_box(float(found[1]), float(found[2]))
+        return next((composite for composite in COMPOSITES if composite.name == name), None)
+
+    def at(self, layer: Layer) -> Rule:
+        """The rule for a layer."""
+        if layer.first and self.first is not None:
+            return self.first
+        return self.convolution if layer.kind == "convolution" else self.linear
+
+
+AnyRule = Rule | Composite
+"""What LRP can be asked for: one rule everywhere, or rules by position."""
+
+
+def rule_for(rule: AnyRule, layer: Layer) -> Rule:
+    """The rule that holds for a layer."""
+    return rule.at(layer) if isinstance(rule, Composite) else rule
+
+
+_SMALL = Epsilon(1e-6)
+
+EPSILON_PLUS = Composite("epsilon_plus", convolution=AlphaBeta(1, 0), linear=_SMALL)
+EPSILON_PLUS_FLAT = Composite("epsilon_plus_flat", convolution=AlphaBeta(1, 0), linear=_SMALL, first=Flat())
+EPSILON_ALPHA2BETA1 = Composite("epsilon_alpha2beta1", convolution=AlphaBeta(2, 1), linear=_SMALL)
+EPSILON_ALPHA2BETA1_FLAT = Composite("epsilon_alpha2beta1_flat", AlphaBeta(2, 1), _SMALL, first=Flat())
+
+COMPOSITES = (EPSILON_PLUS, EPSILON_PLUS_FLAT, EPSILON_ALPHA2BETA1, EPSILON_ALPHA2BETA1_FLAT)
+"""The composites in common use, under the names that the field gives them."""
+
+
+def epsilon_gamma_box(low: float, high: float) -> Composite:
+    """Gamma 0.25 in convolutions, epsilon in linear layers, z-box for inputs between ``low`` and ``high``."""
+    label = f"epsilon_gamma_box_l{number_text(low)}_h{number_text(high)}"
+    return Composite(label, convolution=Gamma(0.25), linear=_SMALL, first=ZBox(low, high))

@@ -1,0 +1,153 @@
+"""Linear layers as maps whose weights can be exchanged: linear, convolution, transposed convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+
+_CONVOLVE: tuple[Callable[..., Tensor], ...] = (functional.conv1d, functional.conv2d, functional.conv3d)
+_TRANSPOSE: tuple[Callable[..., Tensor], ...] = (
+    functional.conv_transpose1d,
+    functional.conv_transpose2d,
+    functional.conv_transpose3d,
+)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer on the last axis: ``weight (output, input)``, ``bias (output,)``."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """As `LinearMap.apply`."""
+        return functional.linear(inputs, weight)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`."""
+        return messages @ weight
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """As `LinearMap.by_sample`."""
+        return summed(values)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a convolution lays its kernel: one number per axis of the grid, and the number of groups."""
+
+    stride: Sequence[int]
+    padding: Sequence[int]
+    dilation: Sequence[int]
+    groups: int
+
+    @property
+    def axes(self) -> int:
+        """Number of axes."""
+        return len(self.stride)
+
+    def convolve(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """``inputs (sample, channel, *grid)`` convolved, without a bias."""
+        how = _CONVOLVE[self.axes - 1]
+        return how(inputs, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def transpose(self, inputs: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:
+        """The transposed convolution of ``inputs (sample, channel, *grid)`` onto a grid of that ``size``."""
+        short = [
+            wanted - ((have - 1) * stride - 2 * pad + dilation * (kernel - 1) + 1)
+            for wanted, have, stride, pad, dilation, kernel in zip(
+                size, inputs.shape[2:], self.stride, self.padding, self.dilation, weight.shape[2:], strict=True
+            )
+        ]
+        how = _TRANSPOSE[self.axes - 1]
+        return how(inputs, weight, None, self.stride, self.padding, short, self.groups, self.dilation)
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """A convolution: ``weight (output, input / groups, *kernel)``, ``bias (output, 1, ...)``."""
+
+    weight: Tensor
+    bias: Tensor
+    grid: Grid
+
+    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """As `LinearMap.apply`."""
+        return self.grid.convolve(inputs, weight)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`."""
+        found = self.grid.transpose(messages.flatten(0, 1), weight, inputs.shape[2:])
+        return found.unflatten(0, messages.shape[:2])
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """As `LinearMap.by_sample`."""
+        return summed(values)
+
+
+@dataclass(frozen=True)
+class TransposeConvolved:
+    """A transposed convolution: ``weight (input, output / groups, *kernel)``, ``bias (output, 1, ...)``."""
+
+    weight: Tensor
+    bias: Tensor
+    grid: Grid
+    output_padding: Sequence[int]
+
+    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """As `LinearMap.apply`."""
+        how, grid = _TRANSPOSE[self.grid.axes - 1], self.grid
+        return how(inputs, weight, None, grid.stride, grid.padding, self.output_padding, grid.groups, grid.dilation)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`."""
+        return self.grid.convolve(messages.flatten(0, 1), weight).unflatten(0, messages.shape[:2])
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """As `LinearMap.by_sample`."""
+        return summed(values)
+
+
+LayerMap = Dense | Convolved | TransposeConvolved
+
+
+def map_of(layer: nn.Linear | Convolution | Transposed) -> LayerMap:
+    """The map of a layer, detached. Raises ValueError for padding other than zeros, equal on both sides."""
+    weight = layer.weight.detach()
+    if isinstance(layer, nn.Linear):
+        return Dense(weight, _bias(layer.bias, layer.out_features, weight))
+    bias = _bias(layer.bias, layer.out_channels, weight).view(-1, *[1] * (weight.dim() - 2))
+    grid = Grid(layer.stride, _padding(layer), layer.dilation, layer.groups)
+    if isinstance(layer, Transposed):
+        return TransposeConvolved(weight, bias, grid, layer.output_padding)  # type: ignore[arg-type]
+    return Convolved(weight, bias, grid)
+
+
+def summed(values: Tensor) -> Tensor:
+    """Sums ``(row, sample)`` in float64 of ``values (row, sample, ...)``."""
+    return values.flatten(2).sum(2, dtype=torch.float64) if values.dim() > 2 else values.double()
+
+
+def _bias(bias: Tensor | None, outputs: int, weight: Tensor) -> Tensor:
+    return weight.new_zeros(outputs) if bias is None else bias.detach()
+
+
+def _padding(layer: Convolution | Transposed) -> Sequence[int]:
+    if layer.padding_mode != "zeros":
+        raise ValueError(f"padding_mode is {layer.padding_mode!r}; LRP supports 'zeros'.")
+    if not isinstance(layer.padding, str):
+        return layer.padding
+    whole = [dilation * (kernel - 1) for dilation, kernel in zip(layer.dilation, layer.kernel_size, strict=True)]
+    if layer.padding == "valid":
+        return [0] * len(whole)
+    if any(width % 2 for width in whole):
+        raise ValueError("padding is 'same' with an even kernel; LRP supports padding equal on both sides.")
+    return [width // 2 for width in whole]

@@ -1,0 +1,65 @@
+"""Relevance through one linear map, several rules at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .contributions import Contributions, LinearMap, Message
+from .rules import Rule
+
+
+@dataclass(frozen=True)
+class LinearPass:
+    """Relevance on its way through a linear map.
+
+    ``relevance (rule, sample, ...)`` of the outputs entered, ``leaving (rule, sample, ...)`` of the inputs goes on;
+    ``messages`` holds what each rule handed to which contributions.
+    """
+
+    linear: LinearMap
+    relevance: Tensor
+    leaving: Tensor
+    messages: Sequence[Sequence[Message]]
+
+    @classmethod
+    def down(cls, contributions: Contributions, relevance: Tensor, rules: Sequence[Rule]) -> LinearPass:
+        """One rule per entry of ``relevance``'s first axis."""
+        messages = [rule.messages(share, contributions) for rule, share in zip(rules, relevance, strict=True)]
+        leaving = _handed_back(contributions, messages)
+        return cls(contributions.linear, relevance, leaving, messages)
+
+    def kept(self) -> tuple[Tensor, Tensor]:
+        """What the bias and the stabiliser kept, each ``(rule, sample)`` in float64."""
+        samples = self.leaving.shape[1]
+        of_bias = torch.stack([_total((message, pool.bias) for pool, message in pairs) for pairs in self.messages])
+        handed = torch.stack([_total((message, pool.total) for pool, message in pairs) for pairs in self.messages])
+        return self.linear.by_sample(of_bias, samples), self.linear.by_sample(self.relevance - handed, samples)
+
+
+def _total(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    return torch.stack([first.double() * second for first, second in pairs]).sum(0)
+
+
+def _handed_back(contributions: Contributions, messages: Sequence[Sequence[Message]]) -> Tensor:
+    """Relevance of the inputs ``(rule, sample, ...)``: one transposed product per distinct weight, rules stacked."""
+    by_weight: dict[int, list[tuple[int, Tensor, Tensor, Tensor]]] = {}
+    for row, pairs in enumerate(messages):
+        for pool, message in pairs:
+            for inputs, weight in pool.terms:
+                by_weight.setdefault(id(weight), []).append((row, inputs, weight, message))
+    inputs, reached = contributions.inputs, set[int]()
+    leaving = inputs.new_empty(len(messages), *inputs.shape)
+    for terms in by_weight.values():
+        stacked = torch.stack([message for *_, message in terms])
+        back = contributions.linear.adjoint(stacked, terms[0][2], inputs)
+        for (row, factor, *_), share in zip(terms, back, strict=True):
+            if row in reached:
+                leaving[row].addcmul_(factor, share)
+            else:
+                torch.mul(factor, share, out=leaving[row])
+            reached.add(row)
+    return leaving

@@ -1,0 +1,107 @@
+"""LRP through a whole LSTM classifier, from the explained score to the inputs, several rules from one forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from ...protocols import LayerTrace, LSTMStack
+from .composites import AnyRule, rule_for
+from .contributions import Contributions
+from .descent import Descent, Score, ScorePass, samples_at_once
+from .layer import Layer
+from .leak import Leak
+from .linear_maps import summed
+from .linear_pass import LinearPass
+from .lstm import LSTMPass
+from .rules import Epsilon
+
+HEAD = Layer("head", "linear")
+
+
+@dataclass(frozen=True)
+class AveragedHead:
+    """A linear head that is read at every step and averaged over time, as the one linear map from all steps it is.
+
+    That there are steps in between costs no second stabiliser. ``weight (class, unit)``, ``bias (class,)``.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, head: nn.Linear) -> AveragedHead:
+        """The map of a head, detached; without a bias it is zero."""
+        weight = head.weight.detach()
+        return cls(weight, weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach())
+
+    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        """Class scores ``(sample, class)`` of hidden states ``(sample, time, unit)``, without the bias."""
+        return linear(inputs.mean(1), weight)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`: ``(row, sample, 1, unit)``, the same for every step."""
+        return (messages @ weight / inputs.shape[1]).unsqueeze(2)
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """As `LinearMap.by_sample`."""
+        return summed(values)
+
+
+def lstm_descents(
+    stack: LSTMStack,
+    inputs: Tensor,
+    targets: Tensor,
+    rules: Sequence[AnyRule],
+    score: Score,
+    *,
+    accounting: bool = False,
+) -> Iterator[Descent]:
+    """The descents of all rules, a few samples at a time; every sample's forward pass is run once.
+
+    A rule holds in the head; LSTM layers always follow the epsilon rule: it, or `Epsilon`'s default.
+    Raises ValueError for inputs of another shape than ``(sample, channel, time)``.
+    """
+    if inputs.dim() != 3:
+        raise ValueError(f"inputs have the shape {tuple(inputs.shape)}; LRP expects (sample, channel, time).")
+    groups = _places_by_epsilon(rules)
+    together = samples_at_once(inputs.device, inputs.shape[2] * stack.readout().in_features)
+    head = AveragedHead.of(stack.readout())
+    for first in range(0, len(inputs), together):
+        traces = stack.trace(inputs[first : first + together].detach())
+        hidden = traces[-1].hidden.detach()
+        contributions = Contributions(head, hidden, head.apply(hidden, head.weight) + head.bias)
+        start = ScorePass.down(contributions.total, targets[first : first + together], score)
+        for epsilon, places in groups.items():
+            chosen = [rule_for(rules[place], HEAD) for place in places]
+            top = LinearPass.down(contributions, start.leaving.expand(len(places), -1, -1), chosen)
+            layers = _through_layers(traces, top.leaving.permute(2, 0, 1, 3).contiguous(), epsilon)
+            leaks: list[Leak] = []
+            if accounting:
+                leaks = [start.leak(len(places)), _head_leak(top), *(layer.leak() for layer in layers)]
+            yield Descent(places, first, layers[-1].leaving.permute(1, 2, 3, 0).contiguous(), leaks)
+
+
+def _head_leak(head: LinearPass) -> Leak:
+    return Leak(HEAD.name, summed(head.relevance), summed(head.leaving), *head.kept())
+
+
+def _through_layers(traces: Sequence[LayerTrace], relevance: Tensor, epsilon: float) -> list[LSTMPass]:
+    """From the last layer, whose outputs have ``relevance (time, rule, sample, unit)``, to the first."""
+    layers: list[LSTMPass] = []
+    for number in range(len(traces), 0, -1):
+        layers.append(LSTMPass.down(f"lstm_{number}", traces[number - 1], relevance, epsilon))
+        relevance = layers[-1].leaving
+    return layers
+
+
+def _places_by_epsilon(rules: Sequence[AnyRule]) -> dict[float, list[int]]:
+    """The rules' positions by the epsilon of their LSTM layers: rules of one epsilon share all else there."""
+    places: dict[float, list[int]] = {}
+    for place, rule in enumerate(rules):
+        epsilon = rule.epsilon if isinstance(rule, Epsilon) else Epsilon().epsilon
+        places.setdefault(epsilon, []).append(place)
+    return places

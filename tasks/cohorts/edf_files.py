@@ -64,9 +64,7 @@ def read_edf_header(path: Path) -> EdfHeader:
     _check_size(path.name, size - _FIXED * (count + 1), records, _BYTES_PER_SAMPLE * sum(samples))
     if not 0 <= records * duration <= _LONGEST_SECONDS:
         raise UnusableRecording(f"{path.name} is {records * duration:g} s long; expected a week at most.")
-    for name, low, high in zip(fields["label"], fields["digital_low"], fields["digital_high"], strict=True):
-        if _number(low, f"digital minimum of {name}") >= _number(high, f"digital maximum of {name}"):
-            raise UnusableRecording(f"{path.name} gives {name} no range of digital values.")
+    _check_calibration(fields)
     return EdfHeader(
         names=tuple(fields["label"]),
         units=tuple(fields["unit"]),
@@ -136,6 +134,14 @@ def _signal_fields(text: str, count: int) -> dict[str, list[str]]:
         fields[field] = [text[start : start + width].strip() for start in starts]
         place += width * count
     return fields
+
+
+def _check_calibration(fields: dict[str, list[str]]) -> None:
+    """Every signal's limits are numbers, and no two are one."""
+    for kind, low, high in (("physical", "low", "high"), ("digital", "digital_low", "digital_high")):
+        for name, least, most in zip(fields["label"], fields[low], fields[high], strict=True):
+            if _number(least, f"{kind} minimum of {name}") == _number(most, f"{kind} maximum of {name}"):
+                raise UnusableRecording(f"the header gives {name} a {kind} minimum that is its maximum.")
 
 
 def _check_size(name: str, found: int, records: int, record_bytes: int) -> None:

@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 from installation import CHECKOUT, Installation
 
-from flows.sources import CHARISDB, MIMIC3WDB, MITDB, MNIST, PICSDB, SOURCES
+from flows.sources import (
+    CHARISDB,
+    MIMIC3WDB,
+    MITDB,
+    MNIST,
+    PICSDB,
+    SLEEP_CASSETTE,
+    SLEEP_TELEMETRY,
+    SOURCES,
+)
 from tasks.listings import ChecksumList, FetchError, KnownDigests, SortedChecksumList
 
 PROGRAM = """
@@ -123,8 +132,19 @@ def test_mnist_is_known_by_digests_that_the_real_files_have(real_data) -> None:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == known[name]
 
 
+def test_the_sleep_sources_are_whole_and_lie_in_the_folders_of_the_published_list(real_data) -> None:
+    listed = (real_data("sleep-edf-tables") / "sleep-edfx_sha256_sizes.csv").read_text().splitlines()[1:]
+    for source, count in ((SLEEP_TELEMETRY, 88), (SLEEP_CASSETTE, 306)):
+        assert isinstance(source.listing, KnownDigests)
+        names = {name for name, _ in source.listing.digests}
+        folder = source.url.removeprefix("https://physionet.org/files/sleep-edfx/1.0.0/")
+        assert len(names) == count
+        # One file is listed a folder too deep, so only the last two parts are compared.
+        assert {folder + name for name in names} <= {"/".join(line.split(",")[0].split("/")[-2:]) for line in listed}
+
+
 def test_every_source_says_whose_it_is_and_where_it_comes_from() -> None:
-    assert list(SOURCES) == ["mitdb", "mnist", "charisdb", "picsdb", "mimic3wdb"]
+    assert list(SOURCES) == ["mitdb", "mnist", "charisdb", "picsdb", "mimic3wdb", "sleep-telemetry", "sleep-cassette"]
     for name, source in SOURCES.items():
         assert source.name == name
         assert source.url.startswith("https://")

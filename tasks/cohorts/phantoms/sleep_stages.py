@@ -13,7 +13,7 @@ REM                                    rapid eye movements          twitches
 =======  ============================  ===========================  =====================
 
 Evidence is where they are. What spreads over a whole epoch is not marked: the muscle tone, a little higher awake and
-lower in REM. Distractors, louder than all but the slow waves and the same in all stages: bursts of hum in every
+lower in REM. Distractors, louder than any of these and the same in all stages: bursts of hum in every
 channel, and the heart's beat in EEG and EMG. Forms and rates are those of a textbook, not of a population.
 """
 
@@ -54,20 +54,20 @@ _SPINDLE = "spindle"
 _ELEMENTS: dict[str, dict[str, tuple[Element, ...]]] = {
     "W": {
         EEG: (Element("alpha", rhythm(10), 28.0, (1.0, 3.0), 10),),
-        EOG: (Element("blink", blink, 45.0, (0.3, 0.5), 12),),
-        EMG: (Element("burst", steady, 12.0, (0.5, 1.5), 8),),
+        EOG: (Element("blink", blink, 30.0, (0.3, 0.5), 12),),
+        EMG: (Element("burst", steady, 10.0, (0.5, 1.5), 8),),
     },
     "1": {
         EEG: (Element("theta", rhythm(5), 28.0, (1.0, 2.0), 12),),
-        EOG: (Element("rolling", rhythm(0.5), 45.0, (4.0, 6.0), 6),),
+        EOG: (Element("rolling", rhythm(0.5), 25.0, (4.0, 6.0), 6),),
     },
     "2": {
-        EEG: (Element(_SPINDLE, rhythm(13), 28.0, (0.6, 1.4), 10), Element("K-complex", k_complex, 55.0, (0.8, 1.2), 4))
+        EEG: (Element(_SPINDLE, rhythm(13), 28.0, (0.6, 1.4), 10), Element("K-complex", k_complex, 50.0, (0.8, 1.2), 4))
     },
-    "3": {EEG: (Element("slow waves", rhythm(0.9), 70.0, (3.0, 6.0), 6),)},
-    "4": {EEG: (Element("slow waves", rhythm(0.9), 85.0, (3.0, 6.0), 8),)},
+    "3": {EEG: (Element("slow waves", rhythm(0.9), 45.0, (3.0, 6.0), 6),)},
+    "4": {EEG: (Element("slow waves", rhythm(0.9), 55.0, (3.0, 6.0), 7),)},
     "R": {
-        EOG: (Element("saccades", saccades, 45.0, (0.4, 1.0), 16),),
+        EOG: (Element("saccades", saccades, 30.0, (0.4, 1.0), 16),),
         EMG: (Element("twitch", steady, 10.0, (0.1, 0.3), 10),),
     },
 }
@@ -88,7 +88,7 @@ class SleepStageSettings:
 
     minutes: int = setting(30, 10, 600)
     noise: float = setting(10.0, 1.0, 50.0)
-    hum: float = setting(70.0, 0.0, 300.0)
+    hum: float = setting(90.0, 0.0, 300.0)
     tone: float = setting(0.3, 0.0, 1.0)
     spread: float = setting(0.15, 0.0, 0.5)
     age_effect: float = setting(0.0, -0.2, 0.2)

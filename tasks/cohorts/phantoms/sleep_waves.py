@@ -95,13 +95,13 @@ def background(rng: np.random.Generator, points: int, size: float) -> NDArray[np
 
 
 def hum(rng: np.random.Generator, points: int, size: float) -> NDArray[np.float64]:
-    """A distractor (time,): bursts of a 30-Hz sine, a quarter of the time, whatever the stage.
+    """A distractor (time,): bursts of a 30-Hz sine, a third of the time, whatever the stage.
 
     Their height varies evenly from nothing to twice ``size`` microvolt, so that a network sees epochs without.
     """
     seconds = np.arange(points) / RATE
     block = 2 * RATE
-    heights = rng.uniform(0, 2 * size, points // block + 1) * (rng.random(points // block + 1) < 0.25)
+    heights = rng.uniform(0, 2 * size, points // block + 1) * (rng.random(points // block + 1) < 1 / 3)
     swell = np.sin(np.pi * (np.arange(points) % block) / block) ** 2
     return np.repeat(heights, block)[:points] * swell * np.sin(2 * np.pi * 30 * seconds)
 

@@ -38,8 +38,9 @@ class Estimates:
     @classmethod
     def undefined(cls, shape: Shape) -> Estimates:
         """Nothing known yet: NaN everywhere, no epoch and no subject."""
-        numbers = (np.full(shape, np.nan) for _ in range(6))
-        return cls(*numbers, np.zeros(shape), np.zeros(shape), np.full(shape, "", dtype=object))
+        numbers = {item.name: np.full(shape, np.nan) for item in fields(cls)}
+        counts = {name: np.zeros(shape, dtype=int) for name in ("n_epochs", "n_subjects")}
+        return cls(**numbers | counts | {"note": np.full(shape, "", dtype=object)})
 
     def minimum_detectable_effect(self) -> Array:
         """The effect found with 80 % power at level 0.05, given this standard error."""

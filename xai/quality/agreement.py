@@ -54,8 +54,8 @@ def intraclass_correlation(
 
     ICC(2,1) asks for absolute agreement of raters drawn at random, ICC(3,1) for consistency of these raters. A
     target without a rating by every rater is dropped. The bootstrap draws the ``subjects (target,)``, each with all
-    targets. Returns one row per form: ``form, value`` (at most 1), ``ci_low, ci_high, targets, subjects, dropped``; NaN where
-    nothing varies, no interval under 3 subjects. Raises ValueError for fewer than two raters.
+    targets. Returns one row per form: ``form, value`` (at most 1), ``ci_low, ci_high, targets, subjects, dropped``;
+    NaN where nothing varies, no interval under 3 subjects. Raises ValueError for fewer than two raters.
     """
     if ratings.ndim != 2 or ratings.shape[1] < 2:
         raise ValueError(f"ratings have shape {ratings.shape}; expected (target, rater) with 2 raters or more.")

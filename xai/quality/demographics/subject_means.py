@@ -21,7 +21,8 @@ def subject_mean(
 
     Between: ordinary least squares over subjects gives coefficient, standard error and interval (t), and
     permutation of residuals p (see `freedman_lane_p`). Within: the mean difference between a subject's nights at
-    the two levels with its bootstrap interval (of ``permutations`` resamples), and sign flips p; subjects without both levels are left out.
+    the two levels with its bootstrap interval, and sign flips p; subjects without both levels are left out.
+    ``permutations`` is also the number of sign flips and of resamples.
     """
     found = Estimates.undefined((len(groups), len(design.parts), len(design.factors)))
     means, epochs = _unit_means(units, groups, scale)

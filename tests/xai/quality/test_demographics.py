@@ -12,7 +12,15 @@ import statsmodels.formula.api as smf
 from statsmodels.stats.multitest import multipletests
 from synthetic_shares import DESIGN, FACTORS, PARTS, STAGES, sleepers
 
-from xai.quality.demographics import Design, Factor, coefficient_table, correct, false_positive_rates, misclassified
+from xai.quality.demographics import (
+    MODELS,
+    Design,
+    Factor,
+    coefficient_table,
+    correct,
+    false_positive_rates,
+    misclassified,
+)
 from xai.quality.demographics.coefficients import COLUMNS, Model
 from xai.quality.shares import REPLACED_ZERO
 
@@ -205,10 +213,11 @@ def test_a_factor_constant_within_one_group_is_named_in_its_note(table: pd.DataF
     assert notes["subject_mean", "drug"] == ""  # the paired contrast needs no sex
 
 
-def test_a_mixed_model_that_fails_says_so_in_its_row(table: pd.DataFrame) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_a_share_that_does_not_vary_is_no_evidence(table: pd.DataFrame, model: Model) -> None:
     still = table.copy()
-    still.loc[still["part"] == "emg", "share"] = 7.0
-    found = coefficient_table(still, replace(DESIGN, families=(correct(["N2"]),)), models=["mixed"], scales=["percent"])
+    still.loc[still["part"] == "emg", "share"] = 7.1
+    found = coefficient_table(still, replace(DESIGN, families=(correct(["N2"]),)), models=[model], scales=["percent"])
     constant = found[found["part"] == "emg"]
     assert constant["p"].isna().all()
     assert (constant["note"] == "share does not vary").all()
@@ -259,3 +268,25 @@ def test_ten_thousand_permutations_of_five_stages_take_a_moment() -> None:
     assert time.process_time() - started < 2
     assert len(found) == 6 * 3 * 3
     assert list(found) == list(COLUMNS)
+
+
+def test_a_mixed_model_that_does_not_converge_says_so(table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xai.quality.demographics.fits.OPTIMISERS", ["cg"])  # which here stops short
+    found = coefficient_table(table, replace(DESIGN, families=(correct(["N2"]),)), models=["mixed"], scales=["percent"])
+    failed = found[found["note"] == "mixed model did not converge"]
+    assert not failed.empty
+    assert failed[["coefficient", "std_error", "p", "q"]].isna().all(axis=None)
+
+
+def test_random_intercepts_that_cannot_be_estimated_are_no_result(table: pd.DataFrame) -> None:
+    one_each = table[(table["true"] == "N2") & (table["sample"] % 12 == 0)].drop_duplicates(["subject", "part"])
+    design = replace(DESIGN, factors=FACTORS[:2], families=(correct(["N2"]),), random=("subject",))
+    found = coefficient_table(one_each, design, models=["mixed"], scales=["percent"])
+    assert found["p"].isna().all()
+    assert (found["note"] == "random intercepts cannot be told from the noise").all()
+    one_fold = replace(DESIGN, families=(correct(["N2"]),))
+    found, alone = (
+        coefficient_table(table.assign(fold=1), replace(one_fold, random=random), models=["mixed"], scales=["percent"])
+        for random in (("subject", "fold"), ("subject",))
+    )
+    pd.testing.assert_frame_equal(found, alone)

@@ -13,6 +13,8 @@ from ..resampling import FEWEST_SUBJECTS, Array
 
 POWER = 0.8
 SIGNIFICANCE = 0.05
+ROUNDING = 1e-9
+"""Smaller differences, in percent or log units, are those of summation."""
 
 Shape = tuple[int, int, int]
 
@@ -68,5 +70,5 @@ def why_not(coded: Array, subjects: int, names: list[str], between: int) -> str:
 
 
 def constant(values: Array) -> bool:
-    """Whether values vary by no more than rounding."""
-    return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
+    """Whether values vary by no more than the rounding of a mean of many epochs."""
+    return bool(np.ptp(values) <= ROUNDING)

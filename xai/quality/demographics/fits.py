@@ -61,14 +61,21 @@ def ols_cluster(shares: Array, regressors: Array, subject: Indices, random: Indi
 
 
 def mixed(shares: Array, regressors: Array, subject: Indices, random: Indices, level: float) -> Numbers:
-    """Linear mixed model with random intercepts, by REML; NaN and a note where the fit fails."""
+    """Linear mixed model with random intercepts, by REML; NaN and a note where the fit fails.
+
+    An intercept of one level cannot be told from the constant and is left out; one with a level for every epoch
+    cannot be told from the noise.
+    """
     columns = regressors.shape[1]
     nothing = np.full(columns, np.nan)
     undefined = (nothing, nothing, np.full((columns, 2), np.nan), nothing, np.nan)
+    levels = np.array([len(np.unique(column)) for column in random.T])
+    if (levels == len(shares)).any() or (levels == 1).all():
+        return (*undefined, "random intercepts cannot be told from the noise")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            result = _mixed_model(shares, regressors, random).fit(method=OPTIMISERS)
+            result = _mixed_model(shares, regressors, random[:, levels > 1]).fit(method=OPTIMISERS)
         except (np.linalg.LinAlgError, ValueError) as failure:
             return (*undefined, f"mixed model failed: {failure}")
     error = np.asarray(result.bse_fe)

@@ -9,7 +9,7 @@ import statsmodels.api as sm
 
 from ..resampling import FEWEST_SUBJECTS, Array, defined_blocks, mean_intervals, sign_flip_p
 from .design import Design, Indices
-from .estimates import Estimates, constant, why_not
+from .estimates import ROUNDING, Estimates, constant, why_not
 from .groups import Group, Scale, Units
 from .permutation import freedman_lane_p
 
@@ -102,7 +102,10 @@ def _within(
     found.n_subjects[:, :, factor] = paired.sum(axis=0)[:, None]
     found.n_epochs[:, :, factor] = np.where(paired, epochs, 0).sum(axis=0)[:, None]
     found.note[:, :, factor] = np.where(paired.sum(axis=0) < FEWEST_SUBJECTS, "too few subjects", "")[:, None]
-    for columns, block in defined_blocks(differences.reshape(len(differences), -1)):
+    largest: Array = np.nan_to_num(np.abs(differences)).max(axis=0)
+    still = paired.any(axis=0)[:, None] & (largest <= ROUNDING)
+    found.note[:, :, factor][still & (found.note[:, :, factor] == "")] = "share does not vary"
+    for columns, block in defined_blocks(np.where(still, np.nan, differences).reshape(len(differences), -1)):
         if len(block) < FEWEST_SUBJECTS:
             continue
         group, part = np.unravel_index(columns, differences.shape[1:])

@@ -35,8 +35,10 @@ def group_shares(
         raise ValueError(f"table lacks the columns {missing}; expected {needed}.")
     keys = ["explainer", *by]
     rows = []
-    for key, group in table.groupby(keys, sort=True):
-        rows.append(_group(group, resamples, seed, level).assign(**dict(zip(keys, key, strict=True))))
+    for _, group in table.groupby(keys, sort=True):
+        parts = _group(group, resamples, seed, level)
+        parts[keys] = group[keys].iloc[0].to_list()
+        rows.append(parts)
     return pd.concat(rows, ignore_index=True)[[*keys, *COLUMNS]] if rows else pd.DataFrame(columns=[*keys, *COLUMNS])
 
 

@@ -55,7 +55,7 @@ def coefficient_table(
             rows.append(pd.concat([_labels(groups, design), found.table()], axis=1).assign(model=model, scale=scale))
     result = pd.concat(rows, ignore_index=True)
     result["q"] = result.groupby(FAMILY_KEYS)["p"].transform(lambda p: adjusted(p.to_numpy(dtype=float), "bh"))
-    return result.astype({"n_epochs": int, "n_subjects": int})[list(COLUMNS)]
+    return result[list(COLUMNS)]
 
 
 def estimates(

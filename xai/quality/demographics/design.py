@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ..resampling import Array
+
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -64,13 +69,13 @@ class Design:
             if not items or len(set(items)) < len(items):
                 raise ValueError(f"{argument} are {items}; expected at least one, each once.")
 
-    def between(self) -> list[int]:
+    def between(self) -> Indices:
         """Positions of the factors that belong to the subject."""
-        return [position for position, factor in enumerate(self.factors) if not factor.within]
+        return np.flatnonzero([not factor.within for factor in self.factors])
 
-    def within(self) -> list[int]:
+    def within(self) -> Indices:
         """Positions of the factors that differ between a subject's nights."""
-        return [position for position, factor in enumerate(self.factors) if factor.within]
+        return np.flatnonzero([factor.within for factor in self.factors])
 
 
 def correct(classes: Sequence[str]) -> Family:
@@ -83,7 +88,7 @@ def misclassified(classes: Sequence[str]) -> Family:
     return Family("misclassified", tuple(permutations(classes, 2)))
 
 
-def check_varies(design: Design, coded: np.ndarray) -> None:
+def check_varies(design: Design, coded: Array) -> None:
     """Refuses units ``(unit, factor)`` among which a factor does not vary."""
     for factor, values in zip(design.factors, coded.T, strict=True):
         if len(np.unique(values)) < 2:

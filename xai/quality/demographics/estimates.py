@@ -13,6 +13,8 @@ from ..resampling import FEWEST_SUBJECTS, Array
 
 POWER = 0.8
 SIGNIFICANCE = 0.05
+ROUNDING = 1e-9
+"""Smaller differences, in percent or log units, are those of summation."""
 
 Shape = tuple[int, int, int]
 
@@ -38,8 +40,9 @@ class Estimates:
     @classmethod
     def undefined(cls, shape: Shape) -> Estimates:
         """Nothing known yet: NaN everywhere, no epoch and no subject."""
-        numbers = (np.full(shape, np.nan) for _ in range(6))
-        return cls(*numbers, np.zeros(shape), np.zeros(shape), np.full(shape, "", dtype=object))
+        numbers = {item.name: np.full(shape, np.nan) for item in fields(cls)}
+        counts = {name: np.zeros(shape, dtype=int) for name in ("n_epochs", "n_subjects")}
+        return cls(**numbers | counts | {"note": np.full(shape, "", dtype=object)})
 
     def minimum_detectable_effect(self) -> Array:
         """The effect found with 80 % power at level 0.05, given this standard error."""
@@ -67,5 +70,5 @@ def why_not(coded: Array, subjects: int, names: list[str], between: int) -> str:
 
 
 def constant(values: Array) -> bool:
-    """Whether values vary by no more than rounding."""
-    return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
+    """Whether values vary by no more than the rounding of a mean of many epochs."""
+    return bool(np.ptp(values) <= ROUNDING)

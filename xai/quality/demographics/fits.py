@@ -10,14 +10,18 @@ import statsmodels.api as sm
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
 from ..resampling import Array
-from .design import Design
+from .design import Design, Indices
 from .estimates import Estimates, constant, why_not
-from .groups import Group, Indices, Scale, Units
+from .groups import Group, Scale, Units
 
 Numbers = tuple[Array, Array, Array, Array, float, str]
 """Per regressor coefficient, standard error, interval ``(column, 2)`` and p; degrees of freedom; note."""
 Fit = Callable[[Array, Array, Indices, Indices, float], Numbers]
 """Shares ``(epoch,)``, regressors ``(epoch, column)``, subject, random levels ``(epoch, random)``, level."""
+
+
+OPTIMISERS = ["bfgs", "lbfgs", "powell"]
+"""Tried one after the other; the last needs no gradient and so converges where a random variance is zero."""
 
 
 def fit_epochs(
@@ -57,16 +61,23 @@ def ols_cluster(shares: Array, regressors: Array, subject: Indices, random: Indi
 
 
 def mixed(shares: Array, regressors: Array, subject: Indices, random: Indices, level: float) -> Numbers:
-    """Linear mixed model with random intercepts, by REML; NaN and a note where the fit fails."""
+    """Linear mixed model with random intercepts, by REML; NaN and a note where the fit fails.
+
+    An intercept of one level cannot be told from the constant and is left out; one with a level for every epoch
+    cannot be told from the noise.
+    """
     columns = regressors.shape[1]
     nothing = np.full(columns, np.nan)
     undefined = (nothing, nothing, np.full((columns, 2), np.nan), nothing, np.nan)
+    levels = np.array([len(np.unique(column)) for column in random.T])
+    if (levels == len(shares)).any() or (levels == 1).all():
+        return (*undefined, "random intercepts cannot be told from the noise")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            result = _mixed_model(shares, regressors, random).fit()
-        except (np.linalg.LinAlgError, ValueError) as error:
-            return (*undefined, f"mixed model failed: {error}")
+            result = _mixed_model(shares, regressors, random[:, levels > 1]).fit(method=OPTIMISERS)
+        except (np.linalg.LinAlgError, ValueError) as failure:
+            return (*undefined, f"mixed model failed: {failure}")
     error = np.asarray(result.bse_fe)
     if not result.converged:
         return (*undefined, "mixed model did not converge")

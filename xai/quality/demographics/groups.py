@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from ..resampling import Array
 from ..shares import centred_log_ratio
-from .design import Design, check_varies
+from .design import Design, Indices, check_varies
 
-Indices = np.ndarray[Any, np.dtype[np.int64]]
 Scale = Literal["percent", "clr"]
 
 
@@ -73,7 +72,7 @@ def grouped(table: pd.DataFrame, design: Design) -> tuple[Units, list[Group]]:
 
 def _check_columns(table: pd.DataFrame, design: Design) -> None:
     factors = [factor.name for factor in design.factors]
-    nights = ["night"] if design.within() else []
+    nights = ["night"] if len(design.within()) else []
     needed = ["sample", "subject", "true", "predicted", "explainer", "part", "share"]
     needed = list(dict.fromkeys([*needed, *factors, *design.random, *nights]))
     missing = [name for name in needed if name not in table]
@@ -101,16 +100,19 @@ def _units(epochs: pd.DataFrame, design: Design) -> tuple[Units, Indices]:
     """The units, and the unit of each epoch."""
     names = [factor.name for factor in design.factors]
     keys = ["subject", "night"] if "night" in epochs else ["subject"]
-    subject_level = [factor.name for factor in design.factors if not factor.within]
-    for level, columns in (("subject", subject_level), (" and ".join(keys), names)):
-        counts = epochs.groupby(level.split(" and "), sort=True)[columns].nunique()
-        twice = [(key, column) for column in columns for key in counts.index[counts[column] > 1]]
-        if twice:
-            raise ValueError(f"{level} {twice[0][0]} has two values of {twice[0][1]!r}; expected one.")
+    _check_one_value(epochs, ["subject"], [factor.name for factor in design.factors if not factor.within])
+    _check_one_value(epochs, keys, names)
     groups = epochs.groupby(keys, sort=True)
     coded = groups[names].first().reset_index()
-    subject = np.unique(coded["subject"].to_numpy(), return_inverse=True)[1]
-    return Units(subject.astype(np.int64), coded[names].to_numpy(dtype=float)), groups.ngroup().to_numpy()
+    subject = np.unique(coded["subject"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    return Units(subject, coded[names].to_numpy(dtype=float)), np.asarray(groups.ngroup(), dtype=np.int64)
+
+
+def _check_one_value(epochs: pd.DataFrame, keys: list[str], columns: list[str]) -> None:
+    counts = epochs.groupby(keys)[columns].nunique()
+    for column in columns:
+        for unit in counts.index[counts[column] > 1]:
+            raise ValueError(f"{' and '.join(keys)} {unit} has two values of {column!r}; expected one.")
 
 
 def _groups(epochs: pd.DataFrame, design: Design) -> Iterator[Group]:

@@ -84,7 +84,7 @@ def _rates(p: Array, seed: int, level: float) -> dict[str, float]:
     tested = made.any(axis=1)
     shares = (p < SIGNIFICANCE).sum(axis=1)[tested] / made.sum(axis=1)[tested]
     families = sum(bool((adjusted(row, "bh")[~np.isnan(row)] < SIGNIFICANCE).any()) for row in p[tested])
-    rates = {"draws": int(tested.sum()), "tests": int(made[-1].sum())}
+    rates: dict[str, float] = {"draws": int(tested.sum()), "tests": int(made[-1].sum())}
     if len(shares) < 2:
         return rates
     low, high = mean_intervals(shares[:, None], 10_000, seed, level)

@@ -8,9 +8,9 @@ import numpy as np
 import statsmodels.api as sm
 
 from ..resampling import FEWEST_SUBJECTS, Array, defined_blocks, mean_intervals, sign_flip_p
-from .design import Design
-from .estimates import Estimates, constant, why_not
-from .groups import Group, Indices, Scale, Units
+from .design import Design, Indices
+from .estimates import ROUNDING, Estimates, constant, why_not
+from .groups import Group, Scale, Units
 from .permutation import freedman_lane_p
 
 
@@ -22,6 +22,7 @@ def subject_mean(
     Between: ordinary least squares over subjects gives coefficient, standard error and interval (t), and
     permutation of residuals p (see `freedman_lane_p`). Within: the mean difference between a subject's nights at
     the two levels with its bootstrap interval, and sign flips p; subjects without both levels are left out.
+    ``permutations`` is also the number of sign flips and of resamples.
     """
     found = Estimates.undefined((len(groups), len(design.parts), len(design.factors)))
     means, epochs = _unit_means(units, groups, scale)
@@ -64,9 +65,9 @@ def _between(
     first_unit = np.unique(units.subject, return_index=True)[1]
     coded = units.coded[np.ix_(first_unit, positions)]
     patterns, pattern_of = np.unique(~np.isnan(subjects[:, :, 0]), axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T if positions else ()):
+    for number, pattern in enumerate(patterns.T if len(positions) else ()):
         chosen = np.flatnonzero(pattern_of.ravel() == number)
-        at = np.ix_(chosen, range(found.p.shape[1]), positions)
+        at = np.ix_(chosen, np.arange(found.p.shape[1]), positions)
         found.n_subjects[at] = pattern.sum()
         found.n_epochs[at] = epochs[np.ix_(pattern, chosen)].sum(axis=0)[:, None, None]
         found.note[at] = why_not(coded[pattern], int(pattern.sum()), names, len(positions))
@@ -78,7 +79,7 @@ def _between(
 
 
 def _regress(
-    found: Estimates, chosen: Indices, positions: list[int], values: Array, regressors: Array, p: Array, level: float
+    found: Estimates, chosen: Indices, positions: Indices, values: Array, regressors: Array, p: Array, level: float
 ) -> None:
     """Fits each group and part of ``values (subject, group, part)``."""
     for row, group in enumerate(chosen):
@@ -101,7 +102,10 @@ def _within(
     found.n_subjects[:, :, factor] = paired.sum(axis=0)[:, None]
     found.n_epochs[:, :, factor] = np.where(paired, epochs, 0).sum(axis=0)[:, None]
     found.note[:, :, factor] = np.where(paired.sum(axis=0) < FEWEST_SUBJECTS, "too few subjects", "")[:, None]
-    for columns, block in defined_blocks(differences.reshape(len(differences), -1)):
+    largest: Array = np.nan_to_num(np.abs(differences)).max(axis=0)
+    still = paired.any(axis=0)[:, None] & (largest <= ROUNDING)
+    found.note[:, :, factor][still & (found.note[:, :, factor] == "")] = "share does not vary"
+    for columns, block in defined_blocks(np.where(still, np.nan, differences).reshape(len(differences), -1)):
         if len(block) < FEWEST_SUBJECTS:
             continue
         group, part = np.unravel_index(columns, differences.shape[1:])

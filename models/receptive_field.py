@@ -6,13 +6,15 @@ are computed again, from the piece of the inputs that they see; the maximum over
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, max_pool2d
 
-ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 128
 """Pieces that pass through the layers together: few enough to stay in a processor's cache."""
 
 
@@ -47,9 +49,17 @@ class ReceptiveField:
 
 
 def changed_maxima(
-    layers: nn.Sequential, field: ReceptiveField, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor
+    first: nn.Module,
+    layers: nn.Sequential,
+    field: ReceptiveField,
+    inputs: Tensor,
+    replacement: Tensor,
+    starts: Tensor,
+    stops: Tensor,
 ) -> Tensor:
     """Maxima over time of the last layer ``(interval, sample, filter)``, without dropout.
+
+    ``first`` is an unpadded convolution; ``layers`` are unpadded `nn.Conv1d`, `nn.MaxPool1d`, `nn.ReLU` and dropout.
 
     ``inputs`` and ``replacement`` are ``(sample, channel, time)``; copy ``k`` of the inputs takes steps
     ``starts[k]`` to ``stops[k] - 1`` from ``replacement``. ``starts`` and ``stops`` are ``(interval,)``
@@ -58,31 +68,51 @@ def changed_maxima(
     outside = (starts < 0) | (starts >= inputs.shape[2])
     if outside.any():
         raise ValueError(f"starts holds {int(starts[outside][0])}; expected 0 to {inputs.shape[2] - 1}.")
-    whole = run_without_dropout(layers, inputs)
-    first, count = field.reached(starts, stops, whole.shape[2])
-    maxima = _maxima_outside(whole, first, count)
+    steps = _as_images(layers)
+    whole = _run(first, steps, inputs)
+    begin, count = field.reached(starts, stops, whole.shape[2])
+    maxima = _maxima_outside(whole, begin, count)
     offsets = torch.arange(field.width + (count - 1) * field.step, device=inputs.device)
     together = max(1, ROWS_AT_ONCE // len(inputs))
     for some in torch.arange(len(starts)).split(together):
-        clock = first[some, None] * field.step + offsets
+        clock = begin[some, None] * field.step + offsets
         inside = (clock >= starts[some, None]) & (clock < stops[some, None])
         pieces = torch.where(inside, replacement[:, :, clock], inputs[:, :, clock])
-        found = run_without_dropout(layers, pieces.movedim(2, 0).flatten(0, 1)).amax(2)
+        found = _run(first, steps, pieces.movedim(2, 0).flatten(0, 1)).amax(2)
         maxima[some] = maxima[some].maximum(found.unflatten(0, (-1, len(inputs))))
     return maxima
 
 
-def run_without_dropout(layers: Iterable[nn.Module], inputs: Tensor) -> Tensor:
-    """What the layers make of the inputs in evaluation mode, whatever mode they are in."""
+def _as_images(layers: Iterable[nn.Module]) -> list[Callable[[Tensor], Tensor]]:
+    """The layers in evaluation mode, for signals seen as images of one row ``(row, filter, 1, time)``.
+
+    Channels-last, they run a third faster on short pieces than 1-D layers, for which PyTorch has no such format.
+    A ReLU comes after the maximum that follows it, which gives the same.
+    """
+    steps: list[Callable[[Tensor], Tensor]] = []
     for layer in layers:
-        if not isinstance(layer, nn.Dropout | nn.Dropout1d):
-            inputs = layer(inputs)
-    return inputs
+        if isinstance(layer, nn.Conv1d):
+            weight = layer.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+            steps.append(partial(conv2d, weight=weight, bias=layer.bias))
+        elif isinstance(layer, nn.MaxPool1d):
+            place = len(steps) - 1 if steps and steps[-1] is torch.relu_ else len(steps)
+            steps.insert(place, partial(max_pool2d, kernel_size=(1, layer.kernel_size)))
+        elif isinstance(layer, nn.ReLU):
+            steps.append(torch.relu_)
+    return steps
 
 
-def _maxima_outside(whole: Tensor, first: Tensor, count: int) -> Tensor:
-    """Maxima ``(interval, sample, filter)`` over all positions but ``first[k]`` to ``first[k] + count - 1``."""
+def _run(first: nn.Module, steps: Iterable[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
+    """Outputs ``(row, filter, position)`` of the inputs ``(row, channel, time)``."""
+    hidden = first(inputs).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    for step in steps:
+        hidden = step(hidden)
+    return hidden.squeeze(2)
+
+
+def _maxima_outside(whole: Tensor, begin: Tensor, count: int) -> Tensor:
+    """Maxima ``(interval, sample, filter)`` over all positions but ``begin[k]`` to ``begin[k] + count - 1``."""
     nothing = whole.new_full((*whole.shape[:2], 1), -torch.inf)
     before = torch.cat([nothing, whole.cummax(2).values], dim=2)
     after = torch.cat([whole.flip(2).cummax(2).values.flip(2), nothing], dim=2)
-    return before[..., first].maximum(after[..., first + count]).movedim(2, 0).contiguous()
+    return before[..., begin].maximum(after[..., begin + count]).movedim(2, 0).contiguous()

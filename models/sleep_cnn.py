@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .receptive_field import ReceptiveField, changed_maxima, run_without_dropout
+from .receptive_field import ReceptiveField, changed_maxima
 
 FIRST_KERNEL = 5
 
@@ -93,8 +93,13 @@ class SleepCNN(nn.Module):
         """
         _require_long_enough(self, (inputs,))
         with torch.no_grad():
-            maxima = changed_maxima(self.features, self.field, inputs, replacement, starts, stops)
-            return run_without_dropout(self.head, maxima)
+            # the last ReLU is taken once, of the maxima
+            first, layers = self.features[0], self.features[1:-1]
+            maxima = changed_maxima(first, layers, self.field, inputs, replacement, starts, stops).relu_()
+            for layer in self.head:
+                if not isinstance(layer, nn.Dropout):
+                    maxima = layer(maxima)
+        return maxima
 
 
 class _ConvPerChannel(nn.Module):

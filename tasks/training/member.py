@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
 import json
 import logging
-import math
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 from torch.utils.data import DataLoader
 
 from models import build_network
 from models.bundle import BundleConfig
-from models.normalise import normalise
 
 from ..digests import digest_of
-from ..progress import track
+from .learning import Learner, Progress
+from .recipe import Recipe
+from .windows import Batches, LabelledWindows, Windows, balanced_weights
 
 WEIGHTS = "member.safetensors"
 HISTORY = "history.json"
 CHECKPOINT = "last.ckpt"
 IDENTITY = "training.digest"
-
-MEMORY_FOR_WINDOWS = 2**30
-"""Bytes of normalised windows held in memory; more than this lie in a memory-mapped file."""
-
-READ_AT_ONCE = 4096
-
-
-class LabelledWindows(Protocol):
-    """What training asks of a cohort."""
-
-    @property
-    def samples(self) -> pd.DataFrame:
-        """One row per sample, indexed by sample; ``label`` is the class index."""
-        ...
-
-    def signals(self, index: np.ndarray) -> np.ndarray:
-        """Windows ``(sample, channel, time)``, float32, physical units."""
-        ...
 
 
 class MemberSplit(Protocol):
@@ -64,26 +42,6 @@ class MemberSplit(Protocol):
     def train(self) -> np.ndarray: ...  # noqa: D102
     @property
     def validation(self) -> np.ndarray: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: Adam on the cross-entropy of the classes.
-
-    ``decay``: the learning rate falls linearly to 0 over all epochs, or stays. ``clip`` bounds the global
-    norm of the gradient. ``patience``: epochs without a lower validation loss after which training
-    stops (None: never). ``per_class``: so many samples of each class are drawn afresh every epoch, rare
-    classes repeatedly; validation then uses at most so many of each class, drawn once (None: all).
-    """
-
-    learning_rate: float
-    decay: Literal["linear", "none"]
-    batch_size: int
-    clip: float
-    epochs: int
-    patience: int | None
-    per_class: int | None
-    dropout: float = 0.2
 
 
 def fit_member(
@@ -96,7 +54,7 @@ def fit_member(
 ) -> Path:
     """Trains one member in ``workdir`` and returns its weight file; done work is found, begun work resumed.
 
-    The weights are those of the epoch with the lowest validation loss; `history` tells the epochs.
+    The weights are those of the epoch that the recipe's monitor finds best; `history` tells the epochs.
     Members must not be trained in two threads of one process: they would share PyTorch's generator.
     ValueError: an empty part, windows of another shape than ``config`` says, or a ``workdir`` that holds
     another training. RuntimeError: the validation loss was never finite.
@@ -106,8 +64,8 @@ def fit_member(
     weights = workdir / WEIGHTS
     if weights.exists():
         return weights
-    training = _Windows.read(cohort, _samples(split, "train"), config, workdir)
-    validation = _Windows.read(cohort, _validation_samples(cohort, split, recipe, seed), config, workdir)
+    training = Windows.read(cohort, _samples(split, "train"), config, workdir)
+    validation = Windows.read(cohort, _validation_samples(cohort, split, recipe, seed), config, workdir)
     with _quiet(), torch.random.fork_rng():
         progress = _fit(training, validation, config, recipe, workdir, seed)
     if progress.best is None:
@@ -129,7 +87,11 @@ def trained_network(workdir: Path, config: BundleConfig) -> nn.Module:
 
 
 def history(workdir: Path) -> pd.DataFrame:
-    """The epochs of a finished member: epoch, training_loss, validation_loss, seconds since the start."""
+    """The epochs of a finished member, one row each.
+
+    Columns: epoch, training_loss, validation_loss, validation_accuracy, learning_rate at the epoch's end, and
+    seconds since the start.
+    """
     return pd.DataFrame(json.loads((workdir / HISTORY).read_text()))
 
 
@@ -177,193 +139,16 @@ def _validation_samples(cohort: LabelledWindows, split: MemberSplit, recipe: Rec
     return np.sort(samples[shuffled[rank < recipe.per_class]])
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """Normalised windows ``(sample, channel, time)`` and their classes ``(sample,)``, read once."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    @classmethod
-    def read(cls, cohort: LabelledWindows, samples: np.ndarray, config: BundleConfig, scratch: Path) -> _Windows:
-        inputs = _allocate((len(samples), len(config.channels), config.window), scratch)
-        for start in range(0, len(samples), READ_AT_ONCE):
-            signals = torch.from_numpy(cohort.signals(samples[start : start + READ_AT_ONCE]))
-            if signals.shape[1:] != inputs.shape[1:]:
-                raise ValueError(
-                    f"cohort has windows of shape {tuple(signals.shape[1:])}; "
-                    f"expected (channel, time) = {tuple(inputs.shape[1:])}."
-                )
-            inputs[start : start + len(signals)] = normalise(signals, config.normalisation)
-        labels = cohort.samples.loc[samples, "label"].to_numpy(dtype=np.int64)
-        return cls(inputs, torch.from_numpy(labels))
-
-
-def _allocate(shape: tuple[int, int, int], scratch: Path) -> Tensor:
-    if 4 * math.prod(shape) <= MEMORY_FOR_WINDOWS:
-        return torch.empty(shape)
-    path = scratch / "windows.partial"
-    array = np.memmap(path, np.float32, "w+", shape=shape)
-    path.unlink()  # the mapping lives on without a name, so that a kill leaves nothing behind
-    return torch.from_numpy(array)
-
-
-class _Batches:
-    """Whole batches of one epoch; which ones depends on the seed and the epoch's number only."""
-
-    def __init__(self, windows: _Windows, recipe: Recipe, seed: int) -> None:
-        self.epoch = 0
-        self._windows = windows
-        self._batch_size = recipe.batch_size
-        self._per_class = recipe.per_class
-        self._seed = seed
-        labels = windows.labels.numpy()
-        self._classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-
-    def __len__(self) -> int:
-        whole = len(self._windows.labels)
-        count = whole if self._per_class is None else self._per_class * len(self._classes)
-        return math.ceil(count / self._batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.from_numpy(self._order()).split(self._batch_size):
-            yield self._windows.inputs[rows], self._windows.labels[rows]
-
-    def _order(self) -> np.ndarray:
-        random = np.random.default_rng([self._seed, 2, self.epoch])
-        if self._per_class is None:
-            return random.permutation(len(self._windows.labels))
-        drawn = [_draw(members, self._per_class, random) for members in self._classes]
-        return random.permutation(np.concatenate(drawn))
-
-
-def _draw(members: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """``count`` of ``members``, each as often as any other give or take one."""
-    rounds = math.ceil(count / len(members))
-    return np.concatenate([random.permutation(members) for _ in range(rounds)])[:count]
-
-
-class _Learner(LightningModule):
-    """A network under its recipe. Losses are summed on the device and read once per epoch."""
-
-    def __init__(self, network: nn.Module, recipe: Recipe, seed: int, batches: _Batches) -> None:
-        super().__init__()
-        self.network = network
-        self._recipe = recipe
-        self._seed = seed
-        self._batches = batches
-        self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
-        self.counts = {"training": 0, "validation": 0}
-
-    def on_train_epoch_start(self) -> None:
-        """Everything random is set by (seed, epoch), which makes a resumed training exact."""
-        self._batches.epoch = self.current_epoch
-        torch.manual_seed(int(np.random.default_rng([self._seed, 3, self.current_epoch]).integers(2**62)))
-        for name in self.losses:
-            self.losses[name], self.counts[name] = [], 0
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Mean loss of a batch."""
-        return self._loss(batch, "training")
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Adds a batch to the validation loss."""
-        self._loss(batch, "validation")
-
-    def _loss(self, batch: tuple[Tensor, Tensor], part: str) -> Tensor:
-        inputs, labels = batch
-        loss = cross_entropy(self.network(inputs), labels)
-        self.losses[part].append(loss.detach() * len(labels))
-        self.counts[part] += len(labels)
-        return loss
-
-    def mean_loss(self, part: str) -> float:
-        """Mean loss per sample of this epoch's ``training`` or ``validation``."""
-        return float(torch.stack(self.losses[part]).double().sum()) / self.counts[part]
-
-    def configure_optimizers(self) -> Any:
-        """Adam, with the learning rate falling linearly step by step if the recipe says so."""
-        adam = torch.optim.Adam(self.network.parameters(), lr=self._recipe.learning_rate)
-        if self._recipe.decay == "none":
-            return adam
-        steps = self._recipe.epochs * len(self._batches)
-        falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1.0 - min(step, steps) / steps)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
-
-
-class _Progress(Callback):
-    """Keeps the best weights and the history, tells how far it is, and stops when patience is over.
-
-    Its state travels in the checkpoint, so that one file, replaced as a whole, holds all that is known.
-    """
-
-    def __init__(self, patience: int | None) -> None:
-        self.best: dict[str, Tensor] | None = None
-        self.history: list[dict[str, float]] = []
-        self._patience = patience
-        self._ticks: Iterator[int] = iter(())
-        self._earlier_seconds = 0.0
-        self._start = time.monotonic()
-
-    def on_train_start(self, trainer: Trainer, pl_module: _Learner) -> None:  # type: ignore[override]
-        """A run that was killed between its last epoch and its end must not train on."""
-        self._stop_in_time(trainer)
-        left = (trainer.max_epochs or 0) - len(self.history)
-        self._ticks = track(range(left), "training, epochs")
-        self._earlier_seconds = self.history[-1]["seconds"] if self.history else 0.0
-        self._start = time.monotonic()
-        next(self._ticks, None)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # type: ignore[override]
-        """Judges the epoch."""
-        loss = pl_module.mean_loss("validation")
-        if math.isfinite(loss) and loss < self._lowest():
-            self.best = copy.deepcopy({k: v.cpu() for k, v in pl_module.network.state_dict().items()})
-        self.history.append(
-            {
-                "epoch": trainer.current_epoch,
-                "training_loss": pl_module.mean_loss("training"),
-                "validation_loss": loss,
-                "seconds": self._earlier_seconds + time.monotonic() - self._start,
-            }
-        )
-        self._stop_in_time(trainer)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # type: ignore[override]
-        """Tells the time left."""
-        next(self._ticks, None)
-
-    def on_train_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # type: ignore[override]
-        """Takes the bar away, also when patience ended the training before its last epoch."""
-        self._ticks = iter(())
-
-    def _lowest(self) -> float:
-        finite = [row["validation_loss"] for row in self.history if math.isfinite(row["validation_loss"])]
-        return min(finite, default=math.inf)
-
-    def _stop_in_time(self, trainer: Trainer) -> None:
-        losses = [row["validation_loss"] for row in self.history]
-        if self._patience is None or not losses:
-            return
-        best = int(np.argmin(np.nan_to_num(losses, nan=np.inf, posinf=np.inf)))
-        trainer.should_stop = len(losses) - 1 - best >= self._patience
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers only: the checkpoint is read with ``weights_only=True``."""
-        return {"best": self.best, "history": self.history}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over what the killed run knew."""
-        self.best, self.history = state_dict["best"], state_dict["history"]
-
-
 def _fit(
-    training: _Windows, validation: _Windows, config: BundleConfig, recipe: Recipe, folder: Path, seed: int
-) -> _Progress:
+    training: Windows, validation: Windows, config: BundleConfig, recipe: Recipe, folder: Path, seed: int
+) -> Progress:
     torch.manual_seed(int(np.random.default_rng([seed, 0]).integers(2**62)))
     network = build_network(config.network, **{**config.arguments, "dropout": recipe.dropout})
-    batches = _Batches(training, recipe, seed)
-    progress = _Progress(recipe.patience)
+    batches = Batches(training, recipe, seed)
+    progress = Progress(recipe)
+    weights = None
+    if recipe.class_weights == "balanced":
+        weights = balanced_weights(training.labels, len(config.classes))
     trainer = Trainer(
         accelerator="auto",
         devices=1,
@@ -378,7 +163,7 @@ def _fit(
     )
     checkpoint = folder / CHECKPOINT
     trainer.fit(
-        _Learner(network, recipe, seed, batches),
+        Learner(network, recipe, seed, batches, weights),
         train_dataloaders=batches,
         val_dataloaders=_in_order(validation),
         ckpt_path=checkpoint if checkpoint.exists() else None,
@@ -393,7 +178,7 @@ def _checkpoint_every_epoch(folder: Path) -> ModelCheckpoint:
     )
 
 
-def _in_order(windows: _Windows, size: int = 512) -> DataLoader:
+def _in_order(windows: Windows, size: int = 512) -> DataLoader:
     batches = list(zip(windows.inputs.split(size), windows.labels.split(size), strict=True))
     return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # each item is a whole batch
 

@@ -19,6 +19,7 @@ import torch
 from models.bundle import BundleConfig, load_bundle, save_bundle
 from models.normalise import normalise
 from tasks.training import member as training
+from tasks.training import windows
 from tasks.training.member import Recipe, fit_member, history, trained_network
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -138,7 +139,7 @@ SLOW_RECIPE = replace(RECIPE, epochs=8, per_class=600, batch_size=16, learning_r
 
 def history_in_checkpoint(folder: Path) -> list[dict[str, float]]:
     for checkpoint in folder.glob(training.CHECKPOINT):
-        return torch.load(checkpoint, weights_only=True)["callbacks"]["_Progress"]["history"]
+        return torch.load(checkpoint, weights_only=True)["callbacks"]["Progress"]["history"]
     return []
 
 
@@ -208,8 +209,8 @@ def test_off_a_terminal_it_tells_the_epochs_in_plain_lines(
 
 def test_rare_classes_are_drawn_as_often_as_common_ones() -> None:
     labels = torch.tensor([0] * 50 + [1] * 7)
-    windows = training._Windows(torch.zeros(57, 1, 4), labels)
-    batches = training._Batches(windows, replace(RECIPE, per_class=20, batch_size=16), seed=0)
+    held = windows.Windows(torch.zeros(57, 1, 4), labels)
+    batches = windows.Batches(held, replace(RECIPE, per_class=20, batch_size=16), seed=0)
     drawn = torch.cat([rows for _, rows in batches])
     assert torch.bincount(drawn).tolist() == [20, 20]
     assert len(batches) == len(list(batches)) == 3
@@ -232,11 +233,11 @@ def test_many_windows_lie_in_a_mapped_file_and_are_read_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = Waves()
-    in_memory = training._Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
-    monkeypatch.setattr(training, "MEMORY_FOR_WINDOWS", 1)
-    monkeypatch.setattr(training, "READ_AT_ONCE", 100)
+    in_memory = windows.Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
+    monkeypatch.setattr(windows, "MEMORY_FOR_WINDOWS", 1)
+    monkeypatch.setattr(windows, "READ_AT_ONCE", 100)
     cohort.largest_read = 0
-    mapped = training._Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
+    mapped = windows.Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
     assert torch.equal(mapped.inputs, in_memory.inputs)
     assert cohort.largest_read == 100
     assert not list(tmp_path.iterdir())

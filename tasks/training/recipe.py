@@ -1,0 +1,39 @@
+"""How a network is trained: the numbers of a recipe, told apart from the network that it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: Adam on the cross-entropy of the classes.
+
+    ``monitor`` judges the epochs: the lowest validation loss or the highest validation accuracy is best.
+    ``decay``: the learning rate falls linearly to 0 over all epochs, or to a tenth after every 5 epochs in a row
+    that do not better the monitor (``plateau``), or stays. ``clip`` bounds the global norm of the gradient, 0: not
+    at all. ``patience``: epochs without a better monitor after which training stops (None: never). ``per_class``:
+    so many samples of each class are drawn afresh every epoch, rare classes repeatedly; validation then uses at
+    most so many of each class, drawn once (None: all). ``class_weights``: a sample counts the more in the training
+    loss the rarer its class, samples / (classes * samples of its class); validation counts all alike.
+
+    ValueError: ``class_weights`` and ``per_class`` both even the classes out; expected one of them at most.
+    """
+
+    learning_rate: float
+    decay: Literal["linear", "plateau", "none"]
+    batch_size: int
+    clip: float
+    epochs: int
+    patience: int | None
+    per_class: int | None
+    dropout: float = 0.2
+    class_weights: Literal["none", "balanced"] = "none"
+    monitor: Literal["validation_loss", "validation_accuracy"] = "validation_loss"
+
+    def __post_init__(self) -> None:
+        if self.class_weights == "balanced" and self.per_class is not None:
+            raise ValueError(
+                f"class_weights is 'balanced' and per_class {self.per_class}; expected one of them at most."
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from xai.methods.lrp import AlphaBeta, AnyRule, Epsilon, Flat, Gamma, WSquare, ZBox
+
+Start = Callable[[Tensor], Tensor]
 
 
 def zennit(part: str) -> Any:
@@ -42,8 +44,8 @@ def hook_of(rule: AnyRule) -> Any:
     return build[type(rule)]()
 
 
-def relevance_by(composite: Any, model: nn.Module, inputs: Tensor, relevance: Tensor) -> Tensor:
-    """The peer's relevance of ``inputs`` where the outputs hold ``relevance (sample, ...)``."""
+def relevance_by(composite: Any, model: nn.Module, inputs: Tensor, relevance: Tensor | Start) -> Tensor:
+    """The peer's relevance of ``inputs`` where the outputs hold ``relevance (sample, ...)``, or what it makes of them."""
     attribution = zennit("attribution")
     with attribution.Gradient(model=model, composite=composite) as attributor:
         _, found = attributor(inputs.clone(), relevance)

@@ -14,7 +14,8 @@ from torch import Tensor
 class LinearMap(Protocol):
     """A linear map with a bias.
 
-    ``weight`` and whatever is put in its place have its shape; ``bias`` broadcasts over the outputs.
+    ``weight`` and whatever is put in its place have its shape; ``above`` and ``below`` are its positive and its
+    negative part. ``bias`` broadcasts over the outputs.
     """
 
     @property
@@ -23,12 +24,22 @@ class LinearMap(Protocol):
         ...
 
     @property
+    def above(self) -> Tensor:
+        """The weights where they are positive, else 0."""
+        ...
+
+    @property
+    def below(self) -> Tensor:
+        """The weights where they are negative, else 0."""
+        ...
+
+    @property
     def bias(self) -> Tensor:
         """The bias, zero where the layer has none."""
         ...
 
-    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
-        """Outputs ``(sample, ...)`` of ``inputs (sample, ...)`` by ``weight``, without the bias."""
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Outputs ``(sample, ...)`` of ``inputs (sample, ...)`` by ``weight`` and ``bias``."""
         ...
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
@@ -60,10 +71,11 @@ class Pool:
         """The sum of contributions and bias."""
         if self.known_total is not None:
             return self.known_total
-        first, *others = (self.linear.apply(inputs, weight) for inputs, weight in self.terms)
-        for other in others:
-            first = first.add_(other)
-        return first.add_(self.bias)
+        (inputs, weight), *others = self.terms
+        found = self.linear.apply(inputs, weight, self.bias)
+        for inputs, weight in others:
+            found = found.add_(self.linear.apply(inputs, weight))
+        return found
 
 
 Message = tuple[Pool, Tensor]
@@ -89,8 +101,7 @@ class Contributions:
     @cached_property
     def positive(self) -> Pool:
         """Positive products ``weight * input``, and the bias where it is positive."""
-        above, below = self._weights
-        pairs = zip(self._inputs, (above, below), strict=False)
+        pairs = zip(self._inputs, (self.linear.above, self.linear.below), strict=False)
         return Pool(self.linear, list(pairs), self.linear.bias.clamp(min=0))
 
     @cached_property
@@ -99,8 +110,7 @@ class Contributions:
 
         Worked out by itself: ``total - positive.total`` would lose the digits of a small negative sum.
         """
-        above, below = self._weights
-        pairs = zip(self._inputs, (below, above), strict=False)
+        pairs = zip(self._inputs, (self.linear.below, self.linear.above), strict=False)
         return Pool(self.linear, list(pairs), self.linear.bias.clamp(max=0))
 
     @property
@@ -118,10 +128,6 @@ class Contributions:
         if self.inputs.numel() and self.inputs.amin() >= 0:
             return (self.inputs,)
         return self.inputs.clamp(min=0), self.inputs.clamp(max=0)
-
-    @cached_property
-    def _weights(self) -> tuple[Tensor, Tensor]:
-        return self.weight.clamp(min=0), self.weight.clamp(max=0)
 
 
 def stabilised(values: Tensor, epsilon: float) -> Tensor:

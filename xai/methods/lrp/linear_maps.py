@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -21,23 +22,38 @@ _TRANSPOSE: tuple[Callable[..., Tensor], ...] = (
 
 
 @dataclass(frozen=True)
-class Dense:
-    """A linear layer on the last axis: ``weight (output, input)``, ``bias (output,)``."""
+class Weights:
+    """The weights and the bias of a layer, and what all kinds of maps do with them."""
 
     weight: Tensor
     bias: Tensor
 
-    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
-        """As `LinearMap.apply`."""
-        return functional.linear(inputs, weight)
+    @cached_property
+    def above(self) -> Tensor:
+        """As `LinearMap.above`."""
+        return self.weight.clamp(min=0)
 
-    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """As `LinearMap.adjoint`."""
-        return messages @ weight
+    @cached_property
+    def below(self) -> Tensor:
+        """As `LinearMap.below`."""
+        return self.weight.clamp(max=0)
 
     def by_sample(self, values: Tensor, samples: int) -> Tensor:
         """As `LinearMap.by_sample`."""
         return summed(values)
+
+
+@dataclass(frozen=True)
+class Dense(Weights):
+    """A linear layer on the last axis: ``weight (output, input)``, ``bias (output,)``."""
+
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As `LinearMap.apply`."""
+        return functional.linear(inputs, weight, bias)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`."""
+        return messages @ weight
 
 
 @dataclass(frozen=True)
@@ -54,10 +70,10 @@ class Grid:
         """Number of axes."""
         return len(self.stride)
 
-    def convolve(self, inputs: Tensor, weight: Tensor) -> Tensor:
-        """``inputs (sample, channel, *grid)`` convolved, without a bias."""
+    def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """``inputs (sample, channel, *grid)`` convolved."""
         how = _CONVOLVE[self.axes - 1]
-        return how(inputs, weight, None, self.stride, self.padding, self.dilation, self.groups)
+        return how(inputs, weight, flat(bias), self.stride, self.padding, self.dilation, self.groups)
 
     def transpose(self, inputs: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:
         """The transposed convolution of ``inputs (sample, channel, *grid)`` onto a grid of that ``size``."""
@@ -72,48 +88,37 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Convolved:
+class Convolved(Weights):
     """A convolution: ``weight (output, input / groups, *kernel)``, ``bias (output, 1, ...)``."""
 
-    weight: Tensor
-    bias: Tensor
     grid: Grid
 
-    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """As `LinearMap.apply`."""
-        return self.grid.convolve(inputs, weight)
+        return self.grid.convolve(inputs, weight, bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`."""
         found = self.grid.transpose(messages.flatten(0, 1), weight, inputs.shape[2:])
         return found.unflatten(0, messages.shape[:2])
 
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
-        """As `LinearMap.by_sample`."""
-        return summed(values)
-
 
 @dataclass(frozen=True)
-class TransposeConvolved:
+class TransposeConvolved(Weights):
     """A transposed convolution: ``weight (input, output / groups, *kernel)``, ``bias (output, 1, ...)``."""
 
-    weight: Tensor
-    bias: Tensor
     grid: Grid
     output_padding: Sequence[int]
 
-    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """As `LinearMap.apply`."""
         how, grid = _TRANSPOSE[self.grid.axes - 1], self.grid
-        return how(inputs, weight, None, grid.stride, grid.padding, self.output_padding, grid.groups, grid.dilation)
+        settings = (grid.stride, grid.padding, self.output_padding, grid.groups, grid.dilation)
+        return how(inputs, weight, flat(bias), *settings)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`."""
         return self.grid.convolve(messages.flatten(0, 1), weight).unflatten(0, messages.shape[:2])
-
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
-        """As `LinearMap.by_sample`."""
-        return summed(values)
 
 
 LayerMap = Dense | Convolved | TransposeConvolved
@@ -129,6 +134,11 @@ def map_of(layer: nn.Linear | Convolution | Transposed) -> LayerMap:
     if isinstance(layer, Transposed):
         return TransposeConvolved(weight, bias, grid, layer.output_padding)  # type: ignore[arg-type]
     return Convolved(weight, bias, grid)
+
+
+def flat(bias: Tensor | None) -> Tensor | None:
+    """A bias as layers want it."""
+    return None if bias is None else bias.flatten()
 
 
 def summed(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from .contributions import Contributions
 from .descent import Descent, Score, ScorePass, samples_at_once
 from .layer import Layer
 from .leak import Leak
-from .linear_maps import summed
+from .linear_maps import Weights, summed
 from .linear_pass import LinearPass
 from .lstm import LSTMPass
 from .rules import Epsilon
@@ -23,14 +23,11 @@ HEAD = Layer("head", "linear")
 
 
 @dataclass(frozen=True)
-class AveragedHead:
+class AveragedHead(Weights):
     """A linear head that is read at every step and averaged over time, as the one linear map from all steps it is.
 
     That there are steps in between costs no second stabiliser. ``weight (class, unit)``, ``bias (class,)``.
     """
-
-    weight: Tensor
-    bias: Tensor
 
     @classmethod
     def of(cls, head: nn.Linear) -> AveragedHead:
@@ -38,17 +35,13 @@ class AveragedHead:
         weight = head.weight.detach()
         return cls(weight, weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach())
 
-    def apply(self, inputs: Tensor, weight: Tensor) -> Tensor:
-        """Class scores ``(sample, class)`` of hidden states ``(sample, time, unit)``, without the bias."""
-        return linear(inputs.mean(1), weight)
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As `LinearMap.apply`: class scores ``(sample, class)`` of hidden states ``(sample, time, unit)``."""
+        return linear(inputs.mean(1), weight, bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`: ``(row, sample, 1, unit)``, the same for every step."""
         return (messages @ weight / inputs.shape[1]).unsqueeze(2)
-
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
-        """As `LinearMap.by_sample`."""
-        return summed(values)
 
 
 def lstm_descents(
@@ -73,7 +66,7 @@ def lstm_descents(
     for first in range(0, len(inputs), together):
         traces = stack.trace(inputs[first : first + together].detach())
         hidden = traces[-1].hidden.detach()
-        contributions = Contributions(head, hidden, head.apply(hidden, head.weight) + head.bias)
+        contributions = Contributions(head, hidden, head.apply(hidden, head.weight, head.bias))
         start = ScorePass.down(contributions.total, targets[first : first + together], score)
         for epsilon, places in groups.items():
             chosen = [rule_for(rules[place], HEAD) for place in places]

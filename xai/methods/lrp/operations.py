@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .contributions import Contributions, LinearMap, stabilised
 from .graph import Call, Passed
-from .linear_maps import summed
+from .linear_maps import Convolved, LayerMap, summed
 from .linear_pass import LinearPass
+from .patches import Patches, few_outputs
 from .rules import STABILISER, Rule
 
 
@@ -93,17 +94,23 @@ class Summing:
 
 @dataclass(frozen=True)
 class Weighted:
-    """A linear map with weights: the rule shares."""
+    """A linear map with weights: the rule shares. A convolution with relevance at few outputs is taken there only."""
 
-    linear: LinearMap
+    linear: LayerMap
 
     def forward(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """As `Operation.forward`: the map, into which a batch norm may have been folded."""
-        return lambda inputs: self.linear.apply(inputs, self.linear.weight).add_(self.linear.bias)
+        return lambda inputs: self.linear.apply(inputs, self.linear.weight, self.linear.bias)
 
     def down(self, call: Call, relevance: Tensor, rules: Sequence[Rule]) -> Passed:
         """As `Operation.down`."""
-        passed = LinearPass.down(Contributions(self.linear, call.inputs[0], call.output), relevance, rules)
+        linear: LinearMap = self.linear
+        (inputs,), total = call.inputs, call.output
+        if isinstance(self.linear, Convolved) and self.linear.grid.groups == 1:
+            chosen = few_outputs(relevance)
+            if chosen is not None:
+                linear, total, relevance = Patches.at(self.linear, chosen, inputs), total[chosen], relevance[:, *chosen]
+        passed = LinearPass.down(Contributions(linear, inputs, total), relevance, rules)
         return Passed([passed.leaving], passed.kept)
 
 

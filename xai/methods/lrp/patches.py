@@ -1,0 +1,121 @@
+"""A convolution at few of its outputs: below a global max pool, relevance sits at one position per channel.
+
+There the inputs that an output sees are gathered, and its messages scattered back, instead of going over the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag, pad
+
+from .linear_maps import Convolved
+
+SPARSE = 1 / 32
+"""Share of outputs with relevance up to which gathering is cheaper than a convolution over the whole grid."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """A convolution, as a `LinearMap` to ``output`` chosen ones of its outputs.
+
+    ``sample`` and ``channel (output,)`` say which they are; ``cells (output, kernel)`` counts the points of the
+    padded grid that they see, through all samples.
+    """
+
+    convolution: Convolved
+    sample: Tensor
+    channel: Tensor
+    cells: Tensor
+
+    @classmethod
+    def at(cls, convolution: Convolved, chosen: tuple[Tensor, ...], inputs: Tensor) -> Patches:
+        """The map to the outputs at indices ``chosen``: samples, channels, and positions axis by axis."""
+        sample, channel, *positions = chosen
+        grid, kernel = convolution.grid, convolution.weight.shape[2:]
+        cells = sample[:, None]
+        for axis, position in enumerate(positions):
+            offsets = torch.arange(kernel[axis], device=sample.device) * grid.dilation[axis]
+            seen = (position * grid.stride[axis])[:, None] + offsets
+            width = inputs.shape[2 + axis] + 2 * grid.padding[axis]
+            cells = (cells[:, :, None] * width + seen[:, None]).flatten(1)
+        return cls(convolution, sample, channel, cells)
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights of the convolution."""
+        return self.convolution.weight
+
+    @property
+    def above(self) -> Tensor:
+        """The positive weights of the convolution."""
+        return self.convolution.above
+
+    @property
+    def below(self) -> Tensor:
+        """The negative weights of the convolution."""
+        return self.convolution.below
+
+    @property
+    def bias(self) -> Tensor:
+        """The bias of each chosen output ``(output,)``."""
+        return self.convolution.bias.flatten()[self.channel]
+
+    def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As `LinearMap.apply`: the chosen outputs ``(output,)`` of ``inputs (sample, channel, *grid)``."""
+        points = pad(inputs, self._border).movedim(1, -1).flatten(0, -2)
+        seen = points.index_select(0, self.cells.flatten()).view(len(self.cells), -1)
+        by_output = _by_cell(weight).flatten(1).index_select(0, self.channel)
+        found = seen.mul_(by_output).sum(1)
+        return found if bias is None else found.add_(bias)
+
+    def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
+        """As `LinearMap.adjoint`, for ``messages (row, output)``: every point sums over the outputs that see it."""
+        samples, _, *grid = inputs.shape
+        padded = [width + 2 * border for width, border in zip(grid, self.convolution.grid.padding, strict=True)]
+        table = _by_cell(weight).flatten(0, 1)
+        order, rows, starts = self._points(samples * prod(padded))
+        kernel = self.cells.shape[1]
+        found = [
+            embedding_bag(rows, table, starts, mode="sum", per_sample_weights=message.repeat_interleave(kernel)[order])
+            for message in messages
+        ]
+        on_grid = torch.stack(found).unflatten(1, [samples, *padded]).movedim(-1, 2)
+        return pad(on_grid, [-width for width in self._border])
+
+    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+        """As `LinearMap.by_sample`, for ``values (row, output)``."""
+        found = torch.zeros(len(values), samples, dtype=torch.float64, device=values.device)
+        return found.index_add_(1, self.sample, values.double())
+
+    @property
+    def _border(self) -> list[int]:
+        return [width for width in reversed(self.convolution.grid.padding) for _ in range(2)]
+
+    def _points(self, points: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs of a chosen output and a kernel cell, ordered by the point they fall on.
+
+        Their order, their rows in a table by channel and cell, and where each of so many points starts.
+        """
+        by_point, order = self.cells.flatten().sort()
+        kernel = self.cells.shape[1]
+        rows = (self.channel[:, None] * kernel + torch.arange(kernel, device=self.channel.device)).flatten()
+        starts = torch.searchsorted(by_point, torch.arange(points, device=by_point.device))
+        return order, rows[order], starts
+
+
+def _by_cell(weight: Tensor) -> Tensor:
+    """Weights ``(output, kernel cell, input)``."""
+    return weight.flatten(2).transpose(1, 2)
+
+
+def few_outputs(relevance: Tensor) -> tuple[Tensor, ...] | None:
+    """Indices of the outputs that hold ``relevance (rule, sample, channel, *grid)``; None where they are many."""
+    if relevance[0, 0].count_nonzero() > SPARSE * relevance[0, 0].numel():  # one sample tells, most of the time
+        return None
+    holds = reduce(torch.logical_or, relevance.unbind())
+    return holds.nonzero(as_tuple=True) if holds.count_nonzero() <= SPARSE * holds.numel() else None

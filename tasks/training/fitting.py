@@ -18,9 +18,10 @@ from models.bundle import BundleConfig, save_bundle
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of
 from ..evaluating.evaluation import Mode, configuration_of, write_table, write_whole
-from .member import Recipe, fit_member, trained_network
+from .member import fit_member, trained_network
 from .performance import performance_tables, predictions_of_members
-from .splits import Split, provided_splits, random_splits, split_table, subject_folds
+from .recipe import Recipe
+from .splits import PaperSplit, Split, provided_splits, random_splits, split_table, subject_draws, subject_folds
 
 SPLIT_SEED = 0
 REFERENCE = "training.json"
@@ -32,6 +33,7 @@ class Training(BaseModel):
 
     ``subset`` says in words what the scale leaves out. ``options``: of the study, other than the defaults; cohort and
     network carry what they change, so that the key need not name them.
+    ``subset`` says in words what the scale leaves out, ``paper_split`` what the paper drew at random.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +48,7 @@ class Training(BaseModel):
     recipe: dict[str, Any]
     network: dict[str, Any]
     options: dict[str, str]
+    paper_split: PaperSplit = "samples"
 
     @property
     def bundle(self) -> Path:
@@ -58,8 +61,8 @@ class Training(BaseModel):
         return self.folder / "tables"
 
     def splits(self) -> list[Split]:
-        """One split per member: grouped by subject, or the paper's random 50:40:10 by sample."""
-        return _splits(Cohort.open(self.cohort), self.mode, self.members)
+        """One split per member: grouped by subject, or the paper's random draws."""
+        return _splits(Cohort.open(self.cohort), self.mode, self.members, self.paper_split)
 
     def split_table(self) -> pd.DataFrame:
         """What each member has seen: sample, subject (pseudonym), member and part."""
@@ -104,6 +107,7 @@ class Training(BaseModel):
         network: dict[str, Any],
         options: Mapping[str, str],
         root: Path,
+        paper_split: PaperSplit = "samples",
     ) -> Self:
         """The key is the digest of the cohort, the network, the recipe, the splits and `models`' sources."""
         plain = configuration_of(recipe=recipe, network=network)
@@ -111,7 +115,7 @@ class Training(BaseModel):
             "cohort": cohort.digest,
             "mode": mode,
             "members": members,
-            "splits": _table_digest(split_table(_splits(cohort, mode, members))),
+            "splits": _table_digest(split_table(_splits(cohort, mode, members, paper_split))),
             "code": code_digest(("models",)),
             **plain,
         }
@@ -126,6 +130,7 @@ class Training(BaseModel):
             cohort=cohort.path,
             members=members,
             options=dict(options),
+            paper_split=paper_split,
             **plain,
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,12 +138,14 @@ class Training(BaseModel):
         return training
 
 
-def _splits(cohort: Cohort, mode: Mode, members: int) -> list[Split]:
-    """A source's own split is kept in both modes; else by subject, or at random as the paper did."""
+def _splits(cohort: Cohort, mode: Mode, members: int, paper_split: PaperSplit) -> list[Split]:
+    """A source's own split is kept in both modes; else folds by subject, or draws at random as the paper did."""
     if "part" in cohort.samples:
         return provided_splits(cohort.samples, members, SPLIT_SEED)
-    make = subject_folds if mode == "corrected" else random_splits
-    return make(cohort.samples, members, SPLIT_SEED)
+    if mode == "corrected":
+        return subject_folds(cohort.samples, members, SPLIT_SEED)
+    draw = random_splits if paper_split == "samples" else subject_draws
+    return draw(cohort.samples, members, SPLIT_SEED)
 
 
 def _table_digest(table: pd.DataFrame) -> str:

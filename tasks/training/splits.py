@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit
 
 Samples = NDArray[np.int64]
+PaperSplit = Literal["samples", "subjects"]
+"""What a paper drew at random: `random_splits` or `subject_draws`."""
 _VALIDATION_SHARE = 0.15
 """Of the training subjects."""
 _PROVIDED_VALIDATION_SHARE = 0.1
@@ -49,6 +53,30 @@ def random_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
     return splits
 
 
+def subject_draws(samples: pd.DataFrame, draws: int, seed: int) -> list[Split]:
+    """The "folds" of Ellis et al. (2021): in every draw a tenth of the subjects tests, a tenth of the rest validates.
+
+    The calls are those of github.com/cae67/Pretraining: scikit-learn's `GroupShuffleSplit`, and again inside, both
+    with ``seed`` (theirs is 0). Draws are no partition: of 22 subjects ten draws test some never and others several
+    times, so only the mode `paper` uses them. ``samples`` has the column subject (ordinal). Raises ValueError when
+    there is less than one draw or fewer than 3 subjects.
+    """
+    if draws < 1:
+        raise ValueError(f"draws is {draws}; expected 1 or more.")
+    subjects = np.unique(samples["subject"].to_numpy())
+    if len(subjects) < 3:
+        raise ValueError(f"samples has {len(subjects)} subjects; expected 3 or more, one for each part.")
+    index = pd.Index(subjects)
+    splits = []
+    for training, test in GroupShuffleSplit(draws, test_size=0.1, random_state=seed).split(index, groups=index):
+        inner = GroupShuffleSplit(1, test_size=0.1, random_state=seed)
+        _, validation = next(inner.split(training, groups=training))
+        roles = np.full(len(subjects), "train", dtype=object)
+        roles[test], roles[training[validation]] = "test", "validation"
+        splits.append(_by_role(samples, index, roles))
+    return splits
+
+
 def provided_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
     """The split that the source itself names, in the column ``part`` ("train" or "test") of ``samples``.
 
@@ -78,13 +106,15 @@ def subject_folds(samples: pd.DataFrame, folds: int, seed: int) -> list[Split]:
     ``samples`` has the columns subject (ordinal) and label. Folds differ by one subject at most; within that,
     each class is spread over them, by samples and by subjects, as evenly as a greedy choice finds, subjects
     with rare classes first. About 15 % of the other subjects validate; a class keeps two training subjects if
-    it can. Raises ValueError when there are fewer than two folds, or fewer than two subjects per fold.
+    it can. With as many folds as subjects each fold leaves one subject out. Raises ValueError when there are fewer
+    than two folds, fewer subjects than folds, or no two subjects to train and validate beside a fold's tested ones.
     """
     counts = pd.crosstab(samples["subject"], samples["label"]).sort_index()
     if folds < 2:
         raise ValueError(f"folds is {folds}; expected 2 or more.")
-    if len(counts) < 2 * folds:
-        raise ValueError(f"samples has {len(counts)} subjects; expected {2 * folds} or more, two per fold.")
+    fewest = 4 if folds == 2 else folds  # beside the tested there must be one to train and one to validate
+    if len(counts) < fewest:
+        raise ValueError(f"samples has {len(counts)} subjects; expected {fewest} or more for {folds} folds.")
     table = counts.to_numpy(np.float64)
     rng = np.random.default_rng(seed)
     fold = _assign(table, folds, rng)

@@ -7,8 +7,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import GroupShuffleSplit
 
-from tasks.training.splits import Split, provided_splits, random_splits, scarce_classes, split_table, subject_folds
+from tasks.training.splits import (
+    Split,
+    provided_splits,
+    random_splits,
+    scarce_classes,
+    split_table,
+    subject_draws,
+    subject_folds,
+)
 
 
 def table(subjects: list[dict[int, int]]) -> pd.DataFrame:
@@ -120,8 +129,10 @@ def test_equal_subjects_give_equal_folds_and_some_validate():
 
 
 def test_too_few_subjects_or_folds_are_named():
-    with pytest.raises(ValueError, match="3 subjects; expected 4 or more, two per fold"):
+    with pytest.raises(ValueError, match="3 subjects; expected 4 or more for 2 folds"):
         subject_folds(table([{0: 9}] * 3), 2, 0)
+    with pytest.raises(ValueError, match="5 subjects; expected 6 or more for 6 folds"):
+        subject_folds(table([{0: 9}] * 5), 6, 0)
     with pytest.raises(ValueError, match="folds is 1"):
         subject_folds(table([{0: 9}] * 3), 1, 0)
     assert len(subject_folds(table([{0: 9}] * 4), 2, 0)) == 2
@@ -154,3 +165,71 @@ def test_a_sources_own_split_is_kept_and_only_validation_is_drawn():
     assert first.validation.tolist() != second.validation.tolist()
     with pytest.raises(ValueError, match=r"part holds \['train'\]; expected both"):
         provided_splits(samples[:40], trials=1, seed=3)
+
+
+@pytest.fixture
+def nights(real_data) -> pd.DataFrame:
+    """The real table of paper 3's 44 recordings, 9 epochs each, as the sample table of a cohort."""
+    records = pd.read_csv(real_data("sleep-edf-tables") / "temazepam_records.csv")
+    samples = records.loc[records.index.repeat(9), ["subject"]].reset_index(drop=True)
+    return samples.assign(label=np.arange(len(samples)) % 5).rename_axis("sample")
+
+
+def subjects_of(samples: pd.DataFrame, part: np.ndarray) -> list[int]:
+    return sorted(samples.loc[part, "subject"].unique().tolist())
+
+
+def test_ten_draws_of_the_real_subjects_are_the_papers(nights):
+    splits = subject_draws(nights, 10, seed=0)
+    for split in splits:
+        assert [len(subjects_of(nights, part)) for part in parts(split)] == [17, 2, 3]
+        assert sorted(np.concatenate(parts(split))) == list(nights.index)
+    tested = np.bincount([who for split in splits for who in subjects_of(nights, split.test)], minlength=22)
+    assert (tested == 0).sum() == 6
+    assert tested.max() == 4
+    assert (tested == 4).sum() == 1
+
+
+def test_draws_are_those_of_the_papers_calls_on_every_epoch(nights):
+    """The calls as the paper's code makes them, on whole epochs instead of subjects."""
+    rows, groups = nights.index.to_numpy(), nights["subject"].to_numpy()
+    outer = GroupShuffleSplit(n_splits=10, test_size=0.1, random_state=0).split(rows, groups=groups)
+    for (rest, test), split in zip(outer, subject_draws(nights, 10, seed=0), strict=True):
+        inner = GroupShuffleSplit(n_splits=1, test_size=0.1, random_state=0)
+        train, validation = next(inner.split(rest, groups=groups[rest]))
+        np.testing.assert_array_equal(split.test, test)
+        np.testing.assert_array_equal(split.train, rest[train])
+        np.testing.assert_array_equal(split.validation, rest[validation])
+
+
+def test_fewer_draws_are_the_first_of_more():
+    samples = table([{0: 3, 1: 2}] * 9)
+    assert same(subject_draws(samples, 3, 0), subject_draws(samples, 10, 0)[:3])
+    assert not same(subject_draws(samples, 3, 0), subject_draws(samples, 3, 1))
+    with pytest.raises(ValueError, match="2 subjects; expected 3"):
+        subject_draws(table([{0: 9}] * 2), 1, 0)
+    with pytest.raises(ValueError, match="draws is 0"):
+        subject_draws(samples, 0, 0)
+
+
+def test_eleven_folds_of_the_real_subjects_are_a_partition(nights):
+    splits = subject_folds(nights, 11, seed=0)
+    for split in splits:
+        assert [len(subjects_of(nights, part)) for part in parts(split)] == [17, 3, 2]
+    assert sorted(who for split in splits for who in subjects_of(nights, split.test)) == list(range(22))
+
+
+def test_as_many_folds_as_subjects_leave_one_out():
+    samples = table([{0: 20, 1: 5 + k} for k in range(6)])
+    splits = subject_folds(samples, 6, 0)
+    assert sorted(who for split in splits for who in subjects_of(samples, split.test)) == list(range(6))
+    for split in splits:
+        assert [len(subjects_of(samples, part)) for part in parts(split)] == [4, 1, 1]
+
+
+@given(folds=st.integers(2, 7), more=st.integers(0, 3), seed=st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_every_part_of_every_fold_has_a_subject(folds, more, seed):
+    samples = table([{0: 3}] * ((4 if folds == 2 else folds) + more))
+    for split in subject_folds(samples, folds, seed):
+        assert all(len(part) for part in parts(split))

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .delineation import WAVES, delineate
 from .errors import UnusableRecording
+from .recording import BEAT_SYMBOLS
 from .resampling import moved, resampled
 from .store import Cohort, write_cohort
 from .subject_facts import Subject, combined, read_subject_table
@@ -27,6 +29,8 @@ BEAT_NAMES = {"N": "normal", "L": "LBBB", "R": "RBBB", "/": "paced"}
 V_NAMES = {"V": "PVC", "!": "flutter"}
 BEATS, EVIDENCE = "atr", "evd"
 """Extensions of the beat annotations and of the evidence marks, "(" to ")", both ends included."""
+FLUTTER = "!"
+"""A wave of ventricular flutter, counted as a beat, but it has neither P nor QRS nor T."""
 _BLOCK = 4096
 
 
@@ -57,6 +61,10 @@ def read_beats(
     that cannot be used is quarantined with its reason. ``key``: of the subjects' pseudonyms. ``study``: the
     name that the manifest bears. Raises CohortError when nothing is usable, ValueError for an argument out of
     range.
+
+    The sample table tells where the beat's own P, QRS and T lie, delineated in the whole record: ``p_start``,
+    ``p_stop``, ``qrs_start``, ... are points from the window's first, clipped to the window, the stop not
+    included; both are NaN where unknown.
     """
     _check_arguments(lead, v_class, window)
     root = folder_of_records(folder)
@@ -108,6 +116,7 @@ def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows)
     windows = _Windows(signal, None if marks is None else _mask(marks, ratio, len(signal)), cut.window)
     starts = moved(samples[wanted], ratio) - cut.window // 2
     kept, dropped = windows.usable(starts)
+    waves = _waves(signal, moved(samples, ratio), symbols)[wanted] - starts[:, None, None]
     subject = combined(record, header.comments or [], table)
     for first in range(0, max(len(kept), 1), _BLOCK):
         block = kept[first : first + _BLOCK]
@@ -119,9 +128,23 @@ def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows)
             labels=labels[block],
             onsets=samples[wanted][block],
             evidence=windows.evidence(starts[block]),
-            columns={"lead": header.sig_name[channel]},
+            columns={"lead": header.sig_name[channel]} | _wave_columns(waves[block], cut.window),
             dropped=dropped if first == 0 else {},
         )
+
+
+def _waves(signal: NDArray[np.float64], samples: NDArray[np.int64], symbols: list[str]) -> NDArray[np.float64]:
+    """Start and stop of the waves of every annotation ``(annotation, wave, 2)``; NaN for one that is no heartbeat."""
+    beats = np.array([symbol in BEAT_SYMBOLS and symbol != FLUTTER for symbol in symbols], dtype=bool)
+    waves = np.full((len(samples), len(WAVES), 2), np.nan)
+    waves[beats] = delineate(signal, RATE, samples[beats])
+    return waves
+
+
+def _wave_columns(waves: NDArray[np.float64], window: int) -> dict[str, NDArray[np.float64]]:
+    """Columns of the sample table from spans ``(sample, wave, 2)`` in points of the window."""
+    ends = zip(WAVES, waves.clip(0, window).transpose(1, 2, 0), strict=True)
+    return {f"{wave}_{end}": points for wave, span in ends for end, points in zip(("start", "stop"), span, strict=True)}
 
 
 def _channel(names: list[str], lead: str) -> int:

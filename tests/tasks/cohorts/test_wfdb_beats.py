@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 
+from tasks.cohorts.delineation import delineate
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
 from tasks.cohorts.store import Cohort, CohortError
 from tasks.cohorts.subject_facts import subject_of_header
@@ -396,3 +398,43 @@ def test_flutter_comes_from_one_patient(real_data, tmp_path):
     cohort = read(folder, v_class="!")
     assert cohort.manifest["counts"]["flutter"] == 472
     assert len(cohort.subjects) == 1
+
+
+# --- where the waves of a beat lie
+
+
+def test_waves_are_those_of_the_whole_record_cut_to_the_window(phantom, tmp_path):
+    cohort = read_beats(phantom, key=KEY, out=tmp_path / "c")
+    for recording, rows in cohort.samples.groupby("recording"):
+        lead = wfdb.rdrecord(str(phantom / recording), channels=[0]).p_signal[:, 0]
+        marks = wfdb.rdann(str(phantom / recording), "atr").sample
+        spans = delineate(lead, 360, marks)[np.searchsorted(marks, rows["onset"])]
+        expected = (spans - (rows["onset"].to_numpy() - 108)[:, None, None]).clip(0, 216)
+        columns = [f"{wave}_{end}" for wave in ("p", "qrs", "t") for end in ("start", "stop")]
+        np.testing.assert_array_equal(rows[columns].to_numpy(), expected.reshape(len(rows), 6))
+    assert cohort.samples["qrs_start"].notna().mean() > 0.9
+
+
+def test_flutter_has_no_waves_and_moves_those_of_no_beat(records):
+    (records / "RECORDS").write_text("p0001\n")
+    beats = wfdb.rdann(str(records / "p0001"), "atr")
+    bare = read_beats(records, key=KEY, out=records.parent / "bare").samples
+    between = (beats.sample[:-1] + beats.sample[1:]) // 2
+    samples = np.concatenate((beats.sample, between))
+    symbols = np.array([*beats.symbol, *"!" * len(between)])
+    order = np.argsort(samples)
+    wfdb.wrann("p0001", "atr", samples[order], symbol=list(symbols[order]), write_dir=str(records))
+    found = read(records, v_class="!").samples
+    waves = [name for name in found if name.endswith(("_start", "_stop"))]
+    flutter = found["label_name"] == "flutter"
+    assert flutter.sum() == len(between)
+    assert found.loc[flutter, waves].isna().all(axis=None)
+    kept = bare[bare["label_name"] != "PVC"].set_index("onset")[waves]
+    pd.testing.assert_frame_equal(found[~flutter].set_index("onset")[waves], kept)
+
+
+def test_too_short_a_record_has_unknown_waves_and_all_its_beats(tmp_path):
+    write_record(tmp_path / "records", "a", np.random.default_rng(0).normal(size=700), [200, 400])
+    cohort = read(tmp_path / "records")
+    assert len(cohort) == 2
+    assert cohort.samples[["p_start", "qrs_stop", "t_start"]].isna().all(axis=None)

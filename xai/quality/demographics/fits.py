@@ -76,9 +76,9 @@ def mixed(shares: Array, regressors: Array, subject: Indices, random: Indices, l
         warnings.simplefilter("always")
         try:
             result = _mixed_model(shares, regressors, random[:, levels > 1]).fit(method=OPTIMISERS)
+            error = np.asarray(result.bse_fe)
         except (np.linalg.LinAlgError, ValueError) as failure:
             return (*undefined, f"mixed model failed: {failure}")
-    error = np.asarray(result.bse_fe)
     if not result.converged:
         return (*undefined, "mixed model did not converge")
     if not np.isfinite(error).all():

@@ -103,7 +103,7 @@ def _within(
     found.n_epochs[:, :, factor] = np.where(paired, epochs, 0).sum(axis=0)[:, None]
     found.note[:, :, factor] = np.where(paired.sum(axis=0) < FEWEST_SUBJECTS, "too few subjects", "")[:, None]
     largest: Array = np.nan_to_num(np.abs(differences)).max(axis=0)
-    still = paired.any(axis=0)[:, None] & (largest <= ROUNDING)
+    still = paired.any(axis=0, keepdims=True).T & (largest <= ROUNDING)
     found.note[:, :, factor][still & (found.note[:, :, factor] == "")] = "share does not vary"
     for columns, block in defined_blocks(np.where(still, np.nan, differences).reshape(len(differences), -1)):
         if len(block) < FEWEST_SUBJECTS:

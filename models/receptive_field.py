@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,9 @@ class ReceptiveField:
             if isinstance(layer, nn.Conv1d):
                 width += (layer.kernel_size[0] - 1) * step
             elif isinstance(layer, nn.MaxPool1d):
-                width += (int(layer.kernel_size) - 1) * step
-                step *= int(layer.kernel_size)
+                pooled = cast(int, layer.kernel_size)
+                width += (pooled - 1) * step
+                step *= pooled
         return cls(width, step)
 
     def reached(self, starts: Tensor, stops: Tensor, positions: int) -> tuple[Tensor, int]:
@@ -50,7 +52,7 @@ class ReceptiveField:
 
 def changed_maxima(
     first: nn.Module,
-    layers: nn.Sequential,
+    layers: Iterable[nn.Module],
     field: ReceptiveField,
     inputs: Tensor,
     replacement: Tensor,

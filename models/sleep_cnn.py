@@ -93,8 +93,7 @@ class SleepCNN(nn.Module):
         """
         _require_long_enough(self, (inputs,))
         with torch.no_grad():
-            # the last ReLU is taken once, of the maxima
-            first, layers = self.features[0], self.features[1:-1]
+            first, *layers = list(self.features)[:-1]  # the last ReLU is taken once, of the maxima
             maxima = changed_maxima(first, layers, self.field, inputs, replacement, starts, stops).relu_()
             for layer in self.head:
                 if not isinstance(layer, nn.Dropout):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bundle import Bundle
-from xai.protocols import PrefixClassifier
+from xai.protocols import IntervalClassifier, PrefixClassifier
 
 from ..cohorts.store import Cohort
 from ..errors import PlumblineError
@@ -64,9 +64,10 @@ def network_of(bundle: Bundle, member: int) -> nn.Module:
     """The network that judges: one member, or for `MEAN_OF_MEMBERS` all of them together."""
     if member != MEAN_OF_MEMBERS:
         return bundle.members[member]
-    causal = all(isinstance(network, PrefixClassifier) for network in bundle.members)
-    mean = _MeanOfCausalMembers if causal else _MeanOfMembers
-    return mean(bundle.members).eval()
+    for protocol, mean in ((PrefixClassifier, _MeanOfCausalMembers), (IntervalClassifier, _MeanOfIntervalMembers)):
+        if all(isinstance(network, protocol) for network in bundle.members):
+            return mean(bundle.members).eval()
+    return _MeanOfMembers(bundle.members).eval()
 
 
 class _MeanOfMembers(nn.Module):
@@ -83,16 +84,17 @@ class _MeanOfMembers(nn.Module):
         return torch.stack([member(inputs) for member in self.members]).mean(dim=0)
 
 
-class _MeanOfCausalMembers(_MeanOfMembers):
-    """Keeps the members' prefix states usable: means of what `PrefixClassifier` asks for."""
-
-    def __init__(self, members: tuple[nn.Module, ...]) -> None:
-        super().__init__(members)
-        self._causal = cast(tuple[PrefixClassifier, ...], members)
-
-    def step_scores(self, inputs: Tensor) -> Tensor:
-        return torch.stack([member.step_scores(inputs) for member in self._causal]).mean(dim=0)
+class _MeanOfIntervalMembers(_MeanOfMembers):
+    """Keeps the members' short way through one changed interval usable."""
 
     def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
-        logits = [member.interval_logits(inputs, replacement, starts, stops) for member in self._causal]
-        return torch.stack(logits).mean(dim=0)
+        members = cast(list[IntervalClassifier], self.averaged())
+        return torch.stack([m.interval_logits(inputs, replacement, starts, stops) for m in members]).mean(dim=0)
+
+
+class _MeanOfCausalMembers(_MeanOfIntervalMembers):
+    """Keeps the members' prefix states usable too: means of what `PrefixClassifier` asks for."""
+
+    def step_scores(self, inputs: Tensor) -> Tensor:
+        members = cast(list[PrefixClassifier], self.averaged())
+        return torch.stack([member.step_scores(inputs) for member in members]).mean(dim=0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +15,22 @@ import torch
 
 from models.bundle import Bundle, load_bundle
 
+from .confusions import (
+    Counts,
+    Values,
+    accuracy,
+    class_rates,
+    confusion_counts,
+    drawn_confusions,
+    kappa,
+    subject_confusions,
+)
+
 FEWEST_SUBJECTS_PER_CLASS = 3
 """An interval from two people is not one: smaller classes are shown, but left out of inference."""
+
+DRAWS = 2000
+"""Of the bootstrap."""
 
 READ_AT_ONCE = 1024
 
@@ -69,12 +84,15 @@ def predictions_of_members(cohort: LabelledSubjects, bundle: Path, splits: Seque
 def performance_tables(
     predictions: pd.DataFrame, classes: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """The headline numbers and the tables ``members``, ``classes`` and ``confusion``.
+    """The headline numbers and the tables, by name.
 
-    Headline: ``accuracy``, ``balanced_accuracy_all_classes`` and ``macro_f1`` over all test samples, each
-    with ``<name>_mean`` and ``<name>_sd`` over members (the paper's Table 1); ``balanced_accuracy`` with
-    ``_ci_low`` and ``_ci_high`` over the classes of at least 3 subjects, the rest in ``classes_left_out``.
-    Samples of unknown label are left out; undefined numbers are NaN.
+    Tables: ``members``, ``classes`` and ``confusion``; ``member_classes`` and ``member_confusion`` hold the latter
+    two of every member.
+
+    Headline: ``accuracy``, ``balanced_accuracy_all_classes``, ``macro_f1`` and Cohen's ``kappa`` over all test
+    samples, each with ``<name>_mean`` and ``<name>_sd`` over members (the paper's Table 1), accuracy and kappa with
+    ``_ci_low`` and ``_ci_high``; ``balanced_accuracy`` with the same over the classes of at least 3 subjects, the
+    rest in ``classes_left_out``. Samples of unknown label are left out; undefined numbers are NaN.
     """
     known = predictions[predictions["label"] >= 0]
     members = member_table(known, classes)
@@ -93,88 +111,119 @@ def performance_tables(
         summary[name] = value
         summary[f"{name}_mean"] = float(members[name].mean())
         summary[f"{name}_sd"] = float(members[name].std(ddof=1))
+    drawn = _drawn(known, classes)
+    for name, score in (("accuracy", accuracy), ("kappa", kappa)):
+        summary[f"{name}_ci_low"], summary[f"{name}_ci_high"] = map(float, _interval(score(drawn)))
     tables = {
         "members": members,
-        "classes": class_table(known, classes),
+        "classes": class_table(known, classes, intervals=True),
         "confusion": confusion(known, classes),
+        "member_classes": _by_member(known, classes, class_table),
+        "member_confusion": _by_member(known, classes, confusion),
     }
     return summary, tables
 
 
 def scores_of(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """Accuracy, balanced accuracy (mean recall) and macro F1, in [0, 1], over the classes that occur."""
+    """Accuracy, balanced accuracy (mean recall) and macro F1 over the classes that occur, and Cohen's kappa."""
     by_class = class_table(predictions, classes)
+    counts = confusion_counts(predictions, len(classes))
     occurring = by_class[by_class["samples"] > 0]
     return {
-        "accuracy": float((predictions["label"] == predictions["prediction"]).mean()),
+        "accuracy": float(accuracy(counts)),
         "balanced_accuracy_all_classes": float(occurring["recall"].mean()),
         "macro_f1": float(occurring["f1"].mean()),
+        "kappa": float(kappa(counts)),
     }
 
 
 def member_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per member: its samples, subjects and scores."""
+    """One row per member: its samples, subjects and scores, and the classes that it was not tested on, by name."""
     rows = [
         {
             "member": member,
             "samples": len(own),
             "subjects": own["subject"].nunique(),
             **scores_of(own, classes),
+            "classes_missing": ", ".join(name for label, name in enumerate(classes) if label not in set(own["label"])),
         }
         for member, own in predictions.groupby("member")
     ]
-    names = ["member", "samples", "subjects", "accuracy", "balanced_accuracy_all_classes", "macro_f1"]
+    names = ["member", "samples", "subjects", *scores_of(predictions.head(0), classes), "classes_missing"]
     return pd.DataFrame(rows, columns=names)
 
 
-def class_table(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per class: samples, subjects, recall, precision, f1; NaN where nothing is divided by."""
-    counts = _count(predictions, len(classes))
-    hits, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
-    subjects = predictions.groupby("label")["subject"].nunique().reindex(range(len(classes)), fill_value=0)
-    return pd.DataFrame(
-        {
-            "class": list(classes),
-            "samples": true,
-            "subjects": subjects.to_numpy(),
-            "recall": _ratio(hits, true),
-            "precision": _ratio(hits, predicted),
-            "f1": _ratio(2 * hits, true + predicted),
-        }
-    )
+def class_table(predictions: pd.DataFrame, classes: Sequence[str], *, intervals: bool = False) -> pd.DataFrame:
+    """One row per class: samples, subjects, recall, precision, f1; NaN where nothing is divided by.
+
+    ``intervals`` adds to each rate ``_ci_low`` and ``_ci_high``, of subjects drawn whole as in
+    `balanced_accuracy_interval`; NaN for a class of fewer than 3 subjects.
+    """
+    counts = confusion_counts(predictions, len(classes))
+    subjects = predictions.groupby("label")["subject"].nunique().reindex(range(len(classes)), fill_value=0).to_numpy()
+    table = pd.DataFrame({"class": list(classes), "samples": counts.sum(axis=1), "subjects": subjects})
+    drawn = class_rates(_drawn(predictions, classes)) if intervals else {}
+    for name, rate in class_rates(counts).items():
+        table[name] = rate
+        if name in drawn:
+            enough = subjects >= FEWEST_SUBJECTS_PER_CLASS
+            low, high = _interval(drawn[name])
+            table[f"{name}_ci_low"], table[f"{name}_ci_high"] = np.where(enough, [low, high], np.nan)
+    return table
 
 
 def confusion(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Sample counts: a row per true class, named in the column ``class``, a column per predicted class."""
-    table = pd.DataFrame(_count(predictions, len(classes)), columns=list(classes))
+    table = pd.DataFrame(confusion_counts(predictions, len(classes)), columns=list(classes))
     table.insert(0, "class", list(classes), allow_duplicates=True)
     return table
 
 
 def balanced_accuracy_interval(
-    predictions: pd.DataFrame, classes: Sequence[str], draws: int = 2000, seed: int = 0
+    predictions: pd.DataFrame, classes: Sequence[str], draws: int = DRAWS, seed: int = 0
 ) -> tuple[Interval, list[str]]:
     """Balanced accuracy with its 95 % percentile bootstrap over subjects, and the classes left out of it.
 
     Subjects are drawn whole, with replacement: windows of one person are not independent. A draw that
     misses a class has no value; it is counted, not replaced.
     """
-    subjects, rows = np.unique(predictions["subject"].to_numpy(str), return_inverse=True)
-    labels = predictions["label"].to_numpy(dtype=np.int64)
-    total, hits = np.zeros((2, len(subjects), len(classes)))
-    np.add.at(total, (rows, labels), 1)
-    np.add.at(hits, (rows, labels), labels == predictions["prediction"].to_numpy())
-    enough = (total > 0).sum(axis=0) >= FEWEST_SUBJECTS_PER_CLASS
+    by_subject = subject_confusions(predictions, len(classes))
+    enough = (by_subject.sum(axis=2) > 0).sum(axis=0) >= FEWEST_SUBJECTS_PER_CLASS
     left_out = [name for name, judged in zip(classes, enough, strict=True) if not judged]
     if not enough.any():
         return Interval(math.nan, math.nan, math.nan, draws), left_out
-    total, hits = total[:, enough], hits[:, enough]
-    even = np.full(len(subjects), 1 / len(subjects))
-    weights = np.random.default_rng(seed).multinomial(len(subjects), even, size=draws)
-    values = _ratio(weights @ hits, weights @ total).mean(axis=1)
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    value = _ratio(hits.sum(axis=0), total.sum(axis=0)).mean()
+    recalls = class_rates(drawn_confusions(by_subject, draws, seed))["recall"]
+    values = recalls[:, enough].mean(axis=1)
+    low, high = _interval(values)
+    value = class_rates(by_subject.sum(axis=0))["recall"][enough].mean()
     return Interval(float(value), float(low), float(high), int(np.isnan(values).sum())), left_out
+
+
+def _by_member(
+    predictions: pd.DataFrame, classes: Sequence[str], table: Callable[[pd.DataFrame, Sequence[str]], pd.DataFrame]
+) -> pd.DataFrame:
+    """The tables of all members below each other, told apart by the column ``member``."""
+    parts = []
+    for member, own in predictions.groupby("member"):
+        part = table(own, classes)
+        part.insert(0, "member", member, allow_duplicates=True)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else table(predictions, classes).head(0)
+
+
+def _drawn(predictions: pd.DataFrame, classes: Sequence[str]) -> Counts:
+    """Confusion matrices ``(draw, class, class)`` of subjects drawn again; without subjects they are empty."""
+    by_subject = subject_confusions(predictions, len(classes))
+    if not len(by_subject):
+        return np.zeros((DRAWS, len(classes), len(classes)), np.int64)
+    return drawn_confusions(by_subject, DRAWS, seed=0)
+
+
+def _interval(values: Values) -> Values:
+    """Limits of the 95 % interval over the draws, the first axis; draws without a value are left out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")  # then the interval is NaN too, which is meant
+        return np.nanquantile(values, [0.025, 0.975], axis=0)
 
 
 def _predict(cohort: LabelledSubjects, version: Bundle, member: int, samples: np.ndarray) -> pd.DataFrame:
@@ -199,13 +248,3 @@ def _probabilities(cohort: LabelledSubjects, version: Bundle, member: int, sampl
         signals = torch.from_numpy(cohort.signals(samples[start : start + READ_AT_ONCE]))
         with torch.no_grad():
             yield version.members[member](version.normalise(signals)).softmax(dim=1).numpy()
-
-
-def _count(predictions: pd.DataFrame, classes: int) -> np.ndarray:
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (predictions["label"].to_numpy(), predictions["prediction"].to_numpy()), 1)
-    return counts
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

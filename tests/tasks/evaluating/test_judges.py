@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from models.bundle import BundleConfig, load_bundle, save_bundle
+from models.bundle import Bundle, BundleConfig, load_bundle, save_bundle
 from models.lstm import LSTMClassifier
+from models.sleep_cnn import SleepCNN
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
 from tasks.cohorts.store import Cohort
 from tasks.cohorts.wfdb_beats import read_beats
@@ -18,6 +19,7 @@ from tasks.errors import PlumblineError
 from tasks.evaluating.judges import MEAN_OF_MEMBERS, judging_members, network_of
 from tasks.training.splits import split_table, subject_folds
 from xai.methods import explainer
+from xai.protocols import IntervalClassifier, PrefixClassifier
 
 KEY = b"a key of sixteen bytes or more"
 
@@ -97,3 +99,19 @@ def test_the_mean_of_members_explains_as_the_mean_of_their_maps(cohorts: tuple[C
             for network in (network_of(bundle, 0), network_of(bundle, 1), network_of(bundle, MEAN_OF_MEMBERS))
         ]
         torch.testing.assert_close(maps[2], (maps[0] + maps[1]) / 2, atol=1e-6, rtol=1e-4)
+
+
+def test_the_mean_of_sleep_networks_keeps_the_short_way_through_an_interval() -> None:
+    config = BundleConfig(
+        "sleep-cnn", {}, "none", ("a", "b"), ("EEG",), ("uV",), 100.0, 300, "s", "corrected", "0" * 16
+    )
+    torch.manual_seed(0)
+    mean = network_of(Bundle(config, (SleepCNN(1, 2, 2).eval(), SleepCNN(1, 2, 2).eval())), MEAN_OF_MEMBERS)
+    assert isinstance(mean, IntervalClassifier)
+    assert not isinstance(mean, PrefixClassifier)
+    inputs, starts = torch.randn(2, 1, 300), torch.tensor([0, 100])
+    found = mean.interval_logits(inputs, torch.zeros_like(inputs), starts, starts + 50)
+    for row, start in zip(found, starts.tolist(), strict=True):
+        changed = inputs.clone()
+        changed[..., start : start + 50] = 0
+        torch.testing.assert_close(row, mean(changed).detach(), rtol=0, atol=1e-5)

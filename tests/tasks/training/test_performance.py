@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     balanced_accuracy_score,
+    cohen_kappa_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -21,6 +22,7 @@ from sklearn.metrics import (
 from models import build_network
 from models.bundle import BundleConfig, load_bundle, save_bundle
 from tasks.training import performance
+from tasks.training.confusions import kappa
 from tasks.training.performance import (
     balanced_accuracy_interval,
     class_table,
@@ -58,6 +60,7 @@ def test_scores_equal_scikit_learn(seed: int, count: int) -> None:
     assert summary["macro_f1"] == pytest.approx(expected)
     recalls = [(guesses[labels == label] == label).mean() for label in occurring]
     assert summary["balanced_accuracy_all_classes"] == pytest.approx(np.mean(recalls))
+    assert summary["kappa"] == pytest.approx(cohen_kappa_score(labels, guesses, labels=range(3)), nan_ok=True)
     counts = tables["confusion"].set_index("class").to_numpy()
     assert np.array_equal(counts, confusion_matrix(labels, guesses, labels=range(3)))
     precision, recall, _, support = precision_recall_fscore_support(
@@ -94,6 +97,66 @@ def test_the_interval_equals_a_loop_over_drawn_subjects() -> None:
     assert left_out == []
     assert (interval.low, interval.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
     assert interval.value == pytest.approx(balanced_accuracy_score(found["label"], found["prediction"]))
+
+
+def test_intervals_of_kappa_and_classes_equal_a_loop_over_drawn_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performance, "DRAWS", 60)
+    found = table(8, subjects=7)
+    summary, tables = performance_tables(found, CLASSES)
+    names = np.unique(found["subject"])
+    kappas, precisions = [], []
+    for draw in np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=60):
+        copies = [found[found["subject"] == name] for name, n in zip(names, draw, strict=True) for _ in range(n)]
+        drawn = pd.concat(copies)
+        kappas.append(cohen_kappa_score(drawn["label"], drawn["prediction"]))
+        precisions.append((drawn.loc[drawn["prediction"] == 1, "label"] == 1).mean())
+    assert (summary["kappa_ci_low"], summary["kappa_ci_high"]) == pytest.approx(
+        tuple(np.quantile(kappas, [0.025, 0.975]))
+    )
+    row = tables["classes"].set_index("class").loc["LBBB"]
+    limits = tuple(np.quantile(precisions, [0.025, 0.975]))
+    assert (row["precision_ci_low"], row["precision_ci_high"]) == pytest.approx(limits)
+    assert row["precision_ci_low"] < row["precision"] < row["precision_ci_high"]
+
+
+def test_kappa_of_known_matrices() -> None:
+    assert kappa(np.array([[20, 5], [10, 15]])) == pytest.approx(0.4)
+    assert kappa(np.array([[25, 25], [25, 25]])) == pytest.approx(0.0)
+    assert kappa(np.array([[0, 5], [5, 0]])) == pytest.approx(-1.0)
+    assert np.isnan(kappa(np.array([[9, 0], [0, 0]]))), "one class throughout says nothing"
+    assert np.isnan(kappa(np.zeros((2, 2), np.int64)))
+
+
+def test_a_class_that_a_member_was_not_tested_on_is_nan_and_named() -> None:
+    found = table(9, members=2)
+    found = found[(found["member"] == 0) | (found["label"] != 1)]
+    found.loc[found["member"] == 1, "prediction"] = found.loc[found["member"] == 1, "label"]
+    _, tables = performance_tables(found, CLASSES)
+    assert tables["members"]["classes_missing"].tolist() == ["", "LBBB"]
+    assert tables["members"].loc[1, "macro_f1"] == 1.0, "over the classes that occur"
+    own = tables["member_classes"].query("member == 1").set_index("class")
+    assert own.loc["LBBB", ["recall", "precision", "f1"]].isna().all()
+    assert own.loc["LBBB", "samples"] == 0
+    assert own.drop(index="LBBB")["f1"].tolist() == [1.0, 1.0]
+
+
+def test_the_confusions_of_the_members_add_up() -> None:
+    found = table(10, members=3)
+    _, tables = performance_tables(found, CLASSES)
+    added = tables["member_confusion"].groupby("class", sort=False)[list(CLASSES)].sum()
+    pd.testing.assert_frame_equal(added, tables["confusion"].set_index("class"))
+    shuffled = performance_tables(found.sample(frac=1, random_state=0), CLASSES)[1]
+    for name, own in tables.items():
+        pd.testing.assert_frame_equal(own, shuffled[name])
+
+
+def test_a_class_of_two_subjects_has_no_interval() -> None:
+    found = table(11)
+    rare = found["label"] == 2
+    found.loc[rare, "subject"] = np.where(np.arange(rare.sum()) % 2, "s0", "s1")
+    row = performance_tables(found, CLASSES)[1]["classes"].set_index("class")
+    assert row.loc["paced", ["recall_ci_low", "f1_ci_high"]].isna().all()
+    assert row.loc["normal", ["recall_ci_low", "f1_ci_high"]].notna().all()
 
 
 def test_the_interval_is_as_wide_as_subjects_differ() -> None:

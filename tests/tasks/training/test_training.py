@@ -15,12 +15,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning.pytorch import Trainer
+from sklearn.utils.class_weight import compute_class_weight
 
 from models.bundle import BundleConfig, load_bundle, save_bundle
 from models.normalise import normalise
 from tasks.training import member as training
 from tasks.training import windows
-from tasks.training.member import Recipe, fit_member, history, trained_network
+from tasks.training.learning import Learner, Progress, reductions
+from tasks.training.member import fit_member, history, trained_network
+from tasks.training.recipe import Recipe
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 WINDOW = 60
@@ -241,6 +247,112 @@ def test_many_windows_lie_in_a_mapped_file_and_are_read_in_pieces(
     assert torch.equal(mapped.inputs, in_memory.inputs)
     assert cohort.largest_read == 100
     assert not list(tmp_path.iterdir())
+
+
+def test_class_weights_are_scikit_learns_balanced_ones() -> None:
+    labels = torch.tensor([0] * 50 + [2] * 7 + [3] * 3)
+    expected = compute_class_weight("balanced", classes=np.array([0, 2, 3]), y=labels.numpy())
+    found = windows.balanced_weights(labels, 4)
+    assert found[[0, 2, 3]].numpy() == pytest.approx(expected)
+    assert found[1] == 0
+
+
+def test_weights_multiply_the_training_losses_of_their_class_only() -> None:
+    torch.manual_seed(0)
+    network, inputs, labels = torch.nn.Linear(4, 3), torch.randn(9, 4), torch.arange(9) % 3
+    weights = torch.tensor([0.5, 1.0, 3.0])
+    batches = windows.Batches(windows.Windows(inputs[:, None], labels), RECIPE, seed=0)
+    learner = Learner(network, RECIPE, 0, batches, weights)
+    logits = network(inputs).detach()
+    losses = [-logits[row].log_softmax(0)[label] for row, label in enumerate(labels)]
+    expected = sum(weights[label] * loss for label, loss in zip(labels, losses, strict=True)) / 9
+    assert learner.training_step((inputs, labels), 0).item() == pytest.approx(float(expected))
+    learner.validation_step((inputs, labels), 0)
+    assert learner.mean_loss("validation") == pytest.approx(float(sum(losses)) / 9), "validation counts all alike"
+
+
+def test_the_recipe_balances_the_classes(tmp_path: Path) -> None:
+    cohort = Waves()
+    parts = replace(SPLIT, train=SPLIT.train[: len(SPLIT.train) // 2])
+    recipe = replace(RECIPE, per_class=None, epochs=1)
+    alike = fit_member(cohort, parts, CONFIG, recipe, tmp_path / "alike", seed=1)
+    balanced = fit_member(cohort, parts, CONFIG, replace(recipe, class_weights="balanced"), tmp_path / "even", seed=1)
+    assert cohort.samples.loc[parts.train, "label"].value_counts().nunique() > 1
+    assert alike.read_bytes() != balanced.read_bytes()
+
+
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, -np.inf]), max_size=40))
+def test_the_rate_falls_after_every_five_epochs_without_a_new_best(merits: list[float]) -> None:
+    """The oracle counts back from every epoch how long ago the best or the last fall was."""
+    falls: list[int] = []
+    for epoch in range(len(merits)):
+        new_best = [k for k in range(epoch + 1) if merits[k] > max(merits[:k], default=-np.inf)]
+        since = max([-1, *new_best, *falls])
+        if epoch - since == 5:
+            falls.append(epoch)
+    assert reductions(merits) == len(falls)
+
+
+PLATEAU_RECIPE = replace(
+    RECIPE, decay="plateau", monitor="validation_accuracy", per_class=None, patience=11, epochs=30, dropout=0.0
+)
+
+
+def test_the_rate_falls_on_a_plateau_and_patience_counts_accuracy(tmp_path: Path) -> None:
+    fit_member(Waves(constant=3.0), SPLIT, CONFIG, PLATEAU_RECIPE, tmp_path, seed=1)
+    told = history(tmp_path)
+    assert told["validation_accuracy"].nunique() <= 3, "one class is guessed throughout"
+    expected = [2e-2 * 0.1 ** reductions(told["validation_accuracy"][:epoch].tolist()) for epoch in range(len(told))]
+    assert told["learning_rate"].tolist() == pytest.approx(expected)
+    assert told["learning_rate"].iloc[-1] == pytest.approx(2e-4)
+    assert len(told) - 1 - int(told["validation_accuracy"].argmax()) == 11
+
+
+def test_a_training_interrupted_on_a_plateau_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(PLATEAU_RECIPE, class_weights="balanced", epochs=9)
+    arguments = (Waves(constant=3.0), SPLIT, CONFIG, recipe)
+    validated = Progress.on_validation_end
+
+    def interrupted(self: Progress, trainer: Trainer, learner: Learner) -> None:
+        if len(self.history) == 7:
+            raise ConnectionError
+        validated(self, trainer, learner)
+
+    monkeypatch.setattr(Progress, "on_validation_end", interrupted)
+    with pytest.raises(ConnectionError):
+        fit_member(*arguments, tmp_path / "killed", seed=1)
+    monkeypatch.undo()
+    resumed = fit_member(*arguments, tmp_path / "killed", seed=1)
+    undisturbed = fit_member(*arguments, tmp_path / "whole", seed=1)
+    assert history(tmp_path / "whole")["learning_rate"].nunique() > 1, "the rate must have fallen"
+    assert resumed.read_bytes() == undisturbed.read_bytes()
+
+
+def test_the_weights_are_those_of_the_highest_validation_accuracy(tmp_path: Path) -> None:
+    cohort = Waves()
+    recipe = replace(RECIPE, monitor="validation_accuracy", per_class=None)
+    fit_member(cohort, SPLIT, CONFIG, recipe, tmp_path, seed=2)
+    member, rows = trained_network(tmp_path, CONFIG), SPLIT.validation
+    with torch.no_grad():
+        guesses = member(normalise(torch.from_numpy(cohort.signals(rows)), "zscore")).argmax(1).numpy()
+    found = (guesses == cohort.samples["label"].to_numpy()[rows]).mean()
+    assert found == pytest.approx(history(tmp_path)["validation_accuracy"].max())
+
+
+def test_a_narrow_sleep_network_learns_to_tell_frequencies(tmp_path: Path) -> None:
+    cohort = Waves()
+    cohort._signals = np.repeat(cohort._signals, 2, axis=2)  # long enough for the network
+    config = replace(CONFIG, network="sleep-cnn", arguments={"channels": 1, "classes": 3, "width": 2}, window=120)
+    recipe = replace(PLATEAU_RECIPE, learning_rate=5e-3, class_weights="balanced", dropout=0.01, epochs=12)
+    fit_member(cohort, SPLIT, config, recipe, tmp_path, seed=1)
+    assert history(tmp_path)["validation_accuracy"].max() > 0.9
+
+
+def test_a_recipe_evens_the_classes_out_once_only() -> None:
+    with pytest.raises(ValueError, match="class_weights is 'balanced' and per_class 80"):
+        replace(RECIPE, class_weights="balanced")
 
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:

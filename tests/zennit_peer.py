@@ -45,7 +45,7 @@ def hook_of(rule: AnyRule) -> Any:
 
 
 def relevance_by(composite: Any, model: nn.Module, inputs: Tensor, relevance: Tensor | Start) -> Tensor:
-    """The peer's relevance of ``inputs`` where the outputs hold ``relevance (sample, ...)``, or what it makes of them."""
+    """The peer's relevance of ``inputs`` where the outputs hold ``relevance (sample, ...)``, given or worked out."""
     attribution = zennit("attribution")
     with attribution.Gradient(model=model, composite=composite) as attributor:
         _, found = attributor(inputs.clone(), relevance)

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from captum.attr import LRP as CaptumLRP
+from captum import attr
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import Tensor, nn
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sleep_network import SleepNetwork, trained_looking
 from zennit_peer import everywhere, relevance_by, start_at, zennit
@@ -42,7 +43,7 @@ def by_captum(model: SleepNetwork, inputs: Tensor, targets: Tensor) -> list[Tens
         for layer in model.modules():
             if isinstance(layer, nn.Conv1d | nn.Linear):
                 layer.rule = build()
-        found.append(CaptumLRP(model).attribute(inputs, target=targets).detach())
+        found.append(attr.LRP(model).attribute(inputs, target=targets).detach())
     return found
 
 
@@ -108,9 +109,8 @@ def main() -> int:
     ratios = {peer: medians[peer] / medians["plumbline"] for peer in FLOORS}
     for peer, ratio in ratios.items():
         print(f"{peer} over plumbline: {ratio:.2f} (floor {FLOORS[peer]}, goal {GOALS[peer]})")
-    print(
-        f"gradient passes for three rules: {medians['plumbline'] / medians['gradient pass']:.2f} (goal {PASSES_GOAL})"
-    )
+    passes = medians["plumbline"] / medians["gradient pass"]
+    print(f"gradient passes for three rules: {passes:.2f} (goal {PASSES_GOAL})")
     return 0 if all(ratios[peer] >= floor for peer, floor in FLOORS.items()) else 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from sleep_network import SleepNetwork, trained_looking
 from torch import Tensor, nn
 from zennit_peer import everywhere, relevance_by, start_at, zennit
 
@@ -117,6 +118,37 @@ def both(model: nn.Module, inputs: Tensor, rule: AnyRule, composite: Any) -> tup
 def test_a_network_by_one_rule(rule):
     model, inputs = small(), torch.randn(5, 3, 24, dtype=torch.float64)
     assert_close(*both(model, inputs, rule, everywhere(rule)))
+
+
+@pytest.mark.parametrize("rule", [Epsilon(0.01), Epsilon(100), AlphaBeta(1, 0)], ids=lambda rule: rule.name)
+def test_the_sleep_network(rule):
+    model, inputs = trained_looking(SleepNetwork()).double(), torch.randn(2, 3, 3000, dtype=torch.float64)
+    assert_close(*both(model, inputs, rule, everywhere(rule)))
+
+
+class Skips(nn.Module):
+    """Two levels of a 3-D U-Net with its crop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.high, self.low = nn.Conv3d(2, 3, 3, padding=1), nn.Conv3d(3, 4, 3, padding=1)
+        self.pool, self.up = nn.MaxPool3d(2), nn.ConvTranspose3d(4, 3, 2, stride=2)
+        self.wide, self.out = nn.Upsample(scale_factor=2), nn.Conv3d(10, 2, 1)
+        self.one, self.two = nn.LeakyReLU(0.2), nn.LeakyReLU(0.2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        high = self.one(self.high(inputs))
+        low = self.two(self.low(self.pool(high)))
+        return self.out(torch.cat([self.up(low), high[..., :4], self.wide(low)], dim=1))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_network_with_skips(rule):
+    torch.manual_seed(6)
+    model, inputs = Skips().double(), torch.randn(2, 2, 4, 4, 5, dtype=torch.float64)
+    expected = relevance_by(everywhere(rule), model, inputs, model(inputs).detach())
+    (found,) = relevances(model, inputs, torch.zeros(2), [rule], score=total)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

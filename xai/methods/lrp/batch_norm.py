@@ -59,8 +59,8 @@ def left_alone(norm: BatchNorm, inputs: Tensor) -> Tensor:
 
 
 def _statistics(norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("track_running_stats is False; LRP expects a batch norm with running statistics.")
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     return norm.running_mean, norm.running_var
 
 

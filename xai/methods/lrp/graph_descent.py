@@ -35,28 +35,35 @@ def graph_descents(
     """
     network = traced(model)
     _require_layers(filters, network)
-    inputs = inputs.detach().clone() if inputs.is_inference() else inputs.detach()
     together = samples_at_once(inputs.device, len(rules) * _most_values(network, inputs))
     for first in range(0, len(inputs), together):
-        signals = network.run(inputs[first : first + together])
-        outputs = signals.values[network.end]
-        start = ScorePass.down(outputs, targets[first : first + together], score)
-        leaks = [start.leak(len(rules))] if accounting else None
-        walk = Walk(signals, rules, filters, leaks)
-        relevance = walk.down(network, start.leaving.expand(len(rules), *outputs.shape))
+        here = slice(first, first + together)
+        leaks: list[Leak] | None = [] if accounting else None
+        relevance = _descended(network, inputs[here], targets[here], score, Walk(rules, filters, leaks))
         yield Descent(range(len(rules)), first, relevance, leaks or [])
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _descended(network: Network, inputs: Tensor, targets: Tensor, score: Score, walk: Walk) -> Tensor:
+    """Relevance ``(rule, sample, ...)`` of some inputs."""
+    signals = network.run(inputs.clone() if inputs.is_inference() else inputs.detach())
+    outputs = signals.values[network.end]
+    start = ScorePass.down(outputs, targets, score)
+    if walk.leaks is not None:
+        walk.leaks.append(start.leak(len(walk.rules)))
+    return walk.down(network, signals, start.leaving.expand(len(walk.rules), *outputs.shape))
 
 
 @dataclass(frozen=True)
 class Walk:
     """Relevance on its way through the graph; ``leaks`` gathers what layers keep, None where nobody asks."""
 
-    signals: Signals
     rules: Sequence[AnyRule]
     filters: Mapping[str, RelevanceFilter]
     leaks: list[Leak] | None
 
-    def down(self, network: Network, relevance: Tensor) -> Tensor:
+    def down(self, network: Network, signals: Signals, relevance: Tensor) -> Tensor:
         """From the relevance of the output to that of the input, each ``(rule, sample, ...)``.
 
         Where several calls read one value, what they hand to it adds up.
@@ -64,22 +71,22 @@ class Walk:
         waiting: dict[fx.Node, Tensor] = {network.end: relevance}
         for step in network.downwards():
             if step.node in waiting:
-                for node, share in self._past(step, waiting.pop(step.node)):
+                for node, share in self._past(step, signals, waiting.pop(step.node)):
                     waiting[node] = waiting[node] + share if node in waiting else share
-        start = self.signals.values[network.start]
+        start = signals.values[network.start]
         return waiting.get(network.start, start.new_zeros(len(self.rules), *start.shape))
 
-    def _past(self, step: Step, relevance: Tensor) -> Iterator[tuple[fx.Node, Tensor]]:
+    def _past(self, step: Step, signals: Signals, relevance: Tensor) -> Iterator[tuple[fx.Node, Tensor]]:
         assert step.operation is not None  # a signal got here, and `Signals.put` would have refused it
         rules = [] if step.layer is None else [rule_for(rule, step.layer) for rule in self.rules]
         try:
-            passed = step.operation.down(self.signals.call(step), relevance, rules)
+            passed = step.operation.down(signals.call(step), relevance, rules)
         except ValueError as error:
             raise ValueError(f"Layer {step.name!r} {error}") from None
         shares = [self._filtered(step, share) for share in passed.leaving]
         if self.leaks is not None and (passed.kept is not None or step.name in self.filters):
             self.leaks.append(_leak(step, relevance, passed, shares))
-        return zip(self.signals.read(step.node), shares, strict=True)
+        return zip(signals.read(step.node), shares, strict=True)
 
     def _filtered(self, step: Step, share: Tensor) -> Tensor:
         if step.name not in self.filters:

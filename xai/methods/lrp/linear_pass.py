@@ -54,7 +54,7 @@ def _handed_back(contributions: Contributions, messages: Sequence[Sequence[Messa
     inputs, reached = contributions.inputs, set[int]()
     leaving = inputs.new_empty(len(messages), *inputs.shape)
     for terms in by_weight.values():
-        stacked = torch.stack([message for *_, message in terms])
+        stacked = _stacked([message for *_, message in terms])
         back = contributions.linear.adjoint(stacked, terms[0][2], inputs)
         for (row, factor, *_), share in zip(terms, back, strict=True):
             if row in reached:
@@ -63,3 +63,8 @@ def _handed_back(contributions: Contributions, messages: Sequence[Sequence[Messa
                 torch.mul(factor, share, out=leaving[row])
             reached.add(row)
     return leaving
+
+
+def _stacked(messages: Sequence[Tensor]) -> Tensor:
+    """``(row, ...)``, without a copy where there is one row."""
+    return messages[0].unsqueeze(0) if len(messages) == 1 else torch.stack(list(messages))

@@ -109,7 +109,8 @@ class Weighted:
         if isinstance(self.linear, Convolved) and self.linear.grid.groups == 1:
             chosen = few_outputs(relevance)
             if chosen is not None:
-                linear, total, relevance = Patches.at(self.linear, chosen, inputs), total[chosen], relevance[:, *chosen]
+                linear = Patches.at(self.linear, chosen, inputs)
+                total, relevance = total[tuple(chosen)], torch.stack([share[tuple(chosen)] for share in relevance])
         passed = LinearPass.down(Contributions(linear, inputs, total), relevance, rules)
         return Passed([passed.leaving], passed.kept)
 

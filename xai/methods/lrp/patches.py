@@ -5,6 +5,7 @@ There the inputs that an output sees are gathered, and its messages scattered ba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
@@ -33,7 +34,7 @@ class Patches:
     cells: Tensor
 
     @classmethod
-    def at(cls, convolution: Convolved, chosen: tuple[Tensor, ...], inputs: Tensor) -> Patches:
+    def at(cls, convolution: Convolved, chosen: Sequence[Tensor], inputs: Tensor) -> Patches:
         """The map to the outputs at indices ``chosen``: samples, channels, and positions axis by axis."""
         sample, channel, *positions = chosen
         grid, kernel = convolution.grid, convolution.weight.shape[2:]
@@ -67,8 +68,8 @@ class Patches:
 
     def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """As `LinearMap.apply`: the chosen outputs ``(output,)`` of ``inputs (sample, channel, *grid)``."""
-        points = pad(inputs, self._border).movedim(1, -1).flatten(0, -2)
-        seen = points.index_select(0, self.cells.flatten()).view(len(self.cells), -1)
+        points = self._padded(inputs, 1).movedim(1, -1).flatten(0, -2)
+        seen = points.index_select(0, self.cells.flatten()).unflatten(0, self.cells.shape).flatten(1)
         by_output = _by_cell(weight).flatten(1).index_select(0, self.channel)
         found = seen.mul_(by_output).sum(1)
         return found if bias is None else found.add_(bias)
@@ -85,16 +86,17 @@ class Patches:
             for message in messages
         ]
         on_grid = torch.stack(found).unflatten(1, [samples, *padded]).movedim(-1, 2)
-        return pad(on_grid, [-width for width in self._border])
+        return self._padded(on_grid, -1)
 
     def by_sample(self, values: Tensor, samples: int) -> Tensor:
         """As `LinearMap.by_sample`, for ``values (row, output)``."""
         found = torch.zeros(len(values), samples, dtype=torch.float64, device=values.device)
         return found.index_add_(1, self.sample, values.double())
 
-    @property
-    def _border(self) -> list[int]:
-        return [width for width in reversed(self.convolution.grid.padding) for _ in range(2)]
+    def _padded(self, values: Tensor, sign: int) -> Tensor:
+        """``values (..., *grid)`` with the padding of the convolution around them, or without it (``sign`` -1)."""
+        widths = [sign * width for width in reversed(self.convolution.grid.padding) for _ in range(2)]
+        return pad(values, widths) if any(widths) else values
 
     def _points(self, points: int) -> tuple[Tensor, Tensor, Tensor]:
         """The pairs of a chosen output and a kernel cell, ordered by the point they fall on.
@@ -113,9 +115,9 @@ def _by_cell(weight: Tensor) -> Tensor:
     return weight.flatten(2).transpose(1, 2)
 
 
-def few_outputs(relevance: Tensor) -> tuple[Tensor, ...] | None:
+def few_outputs(relevance: Tensor) -> list[Tensor] | None:
     """Indices of the outputs that hold ``relevance (rule, sample, channel, *grid)``; None where they are many."""
     if relevance[0, 0].count_nonzero() > SPARSE * relevance[0, 0].numel():  # one sample tells, most of the time
         return None
     holds = reduce(torch.logical_or, relevance.unbind())
-    return holds.nonzero(as_tuple=True) if holds.count_nonzero() <= SPARSE * holds.numel() else None
+    return list(holds.nonzero(as_tuple=True)) if holds.count_nonzero() <= SPARSE * holds.numel() else None

@@ -107,7 +107,7 @@ class AlphaBeta:
         found = []
         for factor, pool in ((self.alpha, contributions.positive), (-self.beta, contributions.negative)):
             if factor:
-                found.append((pool, relevance * factor / stabilised(pool.total, STABILISER)))
+                found.append((pool, relevance / stabilised(pool.total, STABILISER).div_(factor)))
         return found
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter
 from typing import Any
 
-import torch
 from torch import fx, nn
 from torch.fx.proxy import TraceError
 
-from .batch_norm import BatchNorm, can_be_folded_before, folded_after, folded_before, left_alone
+from .batch_norm import BatchNorm, can_be_folded_before, folded_after, folded_before
+from .calls import function_of, read_what_was_changed
 from .graph import Network, Operation, Step
 from .layer import Layer
 from .linear_maps import Convolution, LayerMap, Transposed, map_of
@@ -33,17 +30,21 @@ def traced(model: Any) -> Network:
     if not isinstance(model, nn.Module):
         raise ValueError(f"model is a {type(model).__name__}; LRP expects a torch.nn.Module.")
     name = type(model).__name__
+    tracer = fx.Tracer()
+    root = nn.Sequential(model) if tracer.is_leaf_module(model, "") else model
     try:
-        graph = fx.Tracer().trace(model)
-    except TraceError as error:
+        graph = tracer.trace(root)
+    except (TraceError, RuntimeError, TypeError) as error:
         raise ValueError(f"model {name} cannot be traced: {error}; LRP expects no branch on its values.") from error
     nodes = list(graph.nodes)
     starts = [node for node in nodes if node.op == "placeholder" and node.users]
-    end = nodes[-1].args[0]
-    if len(starts) != 1 or not isinstance(end, fx.Node):
+    if len(starts) != 1 or not isinstance(nodes[-1].args[0], fx.Node):
         raise ValueError(f"model {name} takes {len(starts)} inputs; LRP expects one tensor in and one tensor out.")
+    modules = {node: root.get_submodule(str(node.target)) for node in nodes if node.op == "call_module"}
+    read_what_was_changed(nodes, modules)
+    end = nodes[-1].all_input_nodes[0]
     called = [node for node in nodes if node.op not in ("placeholder", "output")]
-    return Network(_steps(model, called), starts[0], end)
+    return Network(_steps(root, called, modules), starts[0], end)
 
 
 def layer_names(model: Any) -> list[str]:
@@ -53,21 +54,20 @@ def layer_names(model: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class _Nodes:
-    """The calls of a traced ``model``: the ``modules`` among them, their linear ``maps``, and norms ``folded`` away."""
+    """The calls of a traced model: the ``modules`` among them, their linear ``maps``, and norms ``folded`` away."""
 
-    model: nn.Module
     modules: dict[fx.Node, nn.Module]
     maps: dict[fx.Node, LayerMap]
     folded: set[fx.Node]
 
     @classmethod
-    def of(cls, model: nn.Module, called: Sequence[fx.Node]) -> _Nodes:
+    def of(cls, modules: dict[fx.Node, nn.Module]) -> _Nodes:
         """Batch norms are folded into the linear map before them, else into the one after."""
-        modules = {node: model.get_submodule(str(node.target)) for node in called if node.op == "call_module"}
         maps = {node: _map_of(node, module) for node, module in modules.items() if isinstance(module, Linear)}
         folded: set[fx.Node] = set()
         for node, norm in modules.items():
             if isinstance(norm, BatchNorm):
+                _require_statistics(node, norm)
                 (before,), after = node.all_input_nodes, next(iter(node.users), node)
                 if before in maps and len(before.users) == 1:
                     maps[before] = folded_after(maps[before], norm)
@@ -75,7 +75,7 @@ class _Nodes:
                 elif after in maps and len(node.users) == 1 and can_be_folded_before(maps[after]):
                     maps[after] = folded_before(norm, maps[after])
                     folded.add(node)
-        return cls(model, modules, maps, folded)
+        return cls(modules, maps, folded)
 
     def operation(self, node: fx.Node) -> Operation | None:
         """What relevance does at a node; None where LRP does not know."""
@@ -85,22 +85,6 @@ class _Nodes:
             return IDENTITY
         return operation_of(self.modules.get(node, node.target), node.kwargs)
 
-    def function(self, node: fx.Node) -> Callable[..., Any]:
-        """What a node calls, made to leave its arguments as they are: their values are needed on the way down."""
-        if node.op == "get_attr":
-            return partial(attrgetter(str(node.target)), self.model)
-        if node.op == "call_method":
-            method = _method(str(node.target))
-            return _on_a_copy(method) if str(node.target).endswith("_") else method
-        if node.op == "call_function":
-            assert callable(node.target)
-            changes = node.target in (operator.iadd, operator.isub, torch.relu_) or node.kwargs.get("inplace")
-            return _on_a_copy(node.target) if changes else node.target
-        module = self.modules[node]
-        if isinstance(module, BatchNorm):
-            return partial(left_alone, module)
-        return _on_a_copy(module) if getattr(module, "inplace", False) else module
-
     def layer(self, node: fx.Node, name: str, first: bool) -> Layer | None:
         """The position of a linear map; None for another call."""
         if node not in self.maps:
@@ -108,9 +92,9 @@ class _Nodes:
         return Layer(name, "linear" if isinstance(self.modules[node], nn.Linear) else "convolution", first)
 
 
-def _steps(model: nn.Module, called: Sequence[fx.Node]) -> list[Step]:
-    nodes = _Nodes.of(model, called)
-    targets = Counter(node.target for node in nodes.modules)
+def _steps(model: nn.Module, called: Sequence[fx.Node], modules: dict[fx.Node, nn.Module]) -> list[Step]:
+    nodes = _Nodes.of(modules)
+    targets = Counter(node.target for node in modules)
     above_a_map: set[fx.Node] = set()
     steps = []
     for node in called:
@@ -119,7 +103,7 @@ def _steps(model: nn.Module, called: Sequence[fx.Node]) -> list[Step]:
         if above or node in nodes.maps:
             above_a_map.add(node)
         layer = nodes.layer(node, name, first=not above)
-        steps.append(Step(name, node, nodes.function(node), nodes.operation(node), layer))
+        steps.append(Step(name, node, function_of(node, modules, model), nodes.operation(node), layer))
     return steps
 
 
@@ -130,9 +114,6 @@ def _map_of(node: fx.Node, layer: Linear) -> LayerMap:
         raise ValueError(f"Layer {node.target!r}: {error}") from None
 
 
-def _method(name: str) -> Callable[..., Any]:
-    return lambda tensor, *arguments, **keywords: getattr(tensor, name)(*arguments, **keywords)
-
-
-def _on_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda tensor, *arguments, **keywords: function(tensor.clone(), *arguments, **keywords)
+def _require_statistics(node: fx.Node, norm: BatchNorm) -> None:
+    if norm.running_mean is None:
+        raise ValueError(f"Layer {node.target!r}: track_running_stats is False; LRP expects running statistics.")

@@ -9,10 +9,14 @@ from tasks.evaluating.evaluation import Job
 
 from .studies.ecg_beats import ECG_BEATS
 from .studies.mnist_scanline import MNIST_SCANLINE
+from .studies.sleep_spindles import SLEEP_SPINDLES
+from .studies.sleep_stages import SLEEP_STAGES
 from .studies.vitals import ICU_VITALS, NICU_VITALS
 from .study import Study
 
-STUDIES: Mapping[str, Study] = {study.name: study for study in (ECG_BEATS, MNIST_SCANLINE, ICU_VITALS, NICU_VITALS)}
+STUDIES: Mapping[str, Study] = {
+    study.name: study for study in (ECG_BEATS, MNIST_SCANLINE, ICU_VITALS, NICU_VITALS, SLEEP_STAGES, SLEEP_SPINDLES)
+}
 
 
 def study_named(name: str) -> Study:

@@ -16,6 +16,7 @@ from tasks.evaluating.judging import judge
 from tasks.evaluating.ledgering import done_before, entered, finish, record_scores, stamp_checked
 from tasks.evaluating.rechecking import recheck_one_shard
 from tasks.evaluating.scoring import score_shard
+from tasks.evaluating.sharing import share_shard, share_shards
 from tasks.publishing.evaluation_run import publish_evaluation
 from tasks.publishing.prefect_artifacts import show_judgement, shown_progress
 from tasks.publishing.registry import VersionRef, download, resolve_for_evaluation
@@ -69,8 +70,6 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
     bundle = download(model, Settings().root)
     study = study.with_options(version_options(bundle))
     plan, cohort = study.plan(data, scale), read_cohort(study, data, scale)
-    asked = plan.jobs[job]
-    other = asked.primary_without_evidence
     return Evaluation.plan(
         job=job,
         study=study.name,
@@ -80,19 +79,12 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
         bundle=bundle,
         cohort=cohort,
         configuration=configuration_of(
+            **plan.jobs[job].configuration(cohort.has_evidence),
             score="logit",
-            explainers=asked.explainers,
-            contrast=asked.contrast,
-            primary_metric=asked.primary_metric if cohort.has_evidence or other is None else other,
-            primary_baseline=asked.primary_baseline,
             per_cell=plan.per_cell,
             per_class=plan.per_class,
             thorough_subjects=plan.thorough_subjects,
             shard_size=plan.shard_size,
-            quality=asked.quality,
-            thorough_quality=asked.thorough_quality,
-            across_folds=asked.across_folds,
-            inspections=asked.inspections,
             inspected_per_class=plan.inspected_per_class,
             figures=study.figures,
         ),
@@ -109,6 +101,12 @@ def _require_options(study: Study, model: VersionRef, expected: Mapping[str, str
                 f"option {name} is {value!r}; expected {found[name]!r}, with which {model.name} version "
                 f"{model.version} was trained."
             )
+
+
+def share_relevance(evaluation: Evaluation) -> None:
+    """Divides the relevance of every tested sample among the parts of the input; done shards are kept."""
+    for shard in shown_progress(share_shards(evaluation), f"{evaluation.study}: shards of shares"):
+        share_shard(evaluation, shard)
 
 
 def explain_and_judge(evaluation: Evaluation) -> None:

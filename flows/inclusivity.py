@@ -8,6 +8,7 @@ from prefect import flow
 
 from tasks.evaluating.evaluation import Evaluation
 from tasks.evaluating.illustrating import illustrate
+from tasks.evaluating.inspecting import inspect_version
 from tasks.publishing.registry import VersionRef
 
 from .evaluating import evaluate_once, explain_and_judge, show
@@ -33,5 +34,6 @@ def inclusivity(
 def _evaluate(evaluation: Evaluation, model: VersionRef, study: Study) -> None:
     """Scores are shares of the evidence, or of the signal where no evidence is known, corrected for area."""
     explain_and_judge(evaluation)
+    inspect_version(evaluation)
     illustrate(evaluation)
     show(evaluation, model, study)

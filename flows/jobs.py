@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.evaluating.evaluation import Job
 
+from .demographics import demographics
 from .faithfulness import faithfulness
 from .inclusivity import inclusivity
 from .lrp_rules import lrp_rules
@@ -14,5 +15,6 @@ from .lrp_rules import lrp_rules
 JOBS: Mapping[Job, Callable[..., Any]] = {
     "faithfulness": faithfulness,
     "lrp-rules": lrp_rules,
+    "demographics": demographics,
     "inclusivity": inclusivity,
 }

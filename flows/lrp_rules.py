@@ -8,9 +8,10 @@ from prefect import flow
 
 from tasks.evaluating.evaluation import Evaluation
 from tasks.evaluating.illustrating import illustrate
+from tasks.evaluating.inspecting import inspect_version
 from tasks.publishing.registry import VersionRef
 
-from .evaluating import evaluate_once, explain_and_judge, show
+from .evaluating import evaluate_once, explain_and_judge, share_relevance, show
 from .study import Scale, Study
 
 
@@ -31,7 +32,9 @@ def lrp_rules(
 
 
 def _evaluate(evaluation: Evaluation, model: VersionRef, study: Study) -> None:
-    """Besides their faithfulness, the maps of all fold members are compared and the leaks of relevance counted."""
+    """Besides faithfulness: do fold members' maps agree, what leaks, and on which modality does relevance fall?"""
     explain_and_judge(evaluation)
+    share_relevance(evaluation)
+    inspect_version(evaluation)
     illustrate(evaluation)
     show(evaluation, model, study)

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job
-from tasks.training.member import Recipe
+from tasks.training.recipe import Recipe
+from tasks.training.splits import PaperSplit
+from xai.quality.demographics import Factor
 from xai.quality.plan import QualityPlan
 
 Scale = Literal["quick", "full"]
@@ -33,7 +35,8 @@ class JobPlan(BaseModel):
     ``contrast``: the pairs of explainers that the job is about. ``primary_metric`` and ``primary_baseline`` decide
     every verdict; without evidence in the cohort ``primary_without_evidence`` takes their place.
     ``thorough_quality``: the costly measures, taken on few samples. ``across_folds``: every member explains
-    those few samples, and their maps are compared. ``inspections``: looks into the version beside its heatmaps.
+    those few samples, and their maps are compared. ``shares``: explainers whose relevance is divided among the parts of
+    the input, on every tested sample. ``inspections``: looks into the version beside its heatmaps.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -46,11 +49,40 @@ class JobPlan(BaseModel):
     quality: QualityPlan
     thorough_quality: QualityPlan | None = None
     across_folds: bool = False
+    shares: tuple[str, ...] = ()
     inspections: tuple[str, ...] = ()
+
+    def configuration(self, has_evidence: bool) -> dict[str, Any]:
+        """What the job adds to an evaluation's configuration, on a cohort with evidence or without."""
+        other = self.primary_without_evidence
+        chosen = {name: getattr(self, name) for name in type(self).model_fields if name != "primary_without_evidence"}
+        return {**chosen, "primary_metric": self.primary_metric if has_evidence or other is None else other}
+
+
+class DemographicsPlan(BaseModel):
+    """What the job `demographics` regresses: the shares of these explainers on ``factors`` of the subjects.
+
+    ``random``: columns with random intercepts in the mixed model. ``null_draws``: so often demographics are dealt to
+    the subjects at random, to see how often each model finds an effect where there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    shares: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    random: tuple[str, ...] = ("subject",)
+    permutations: int = 10_000
+    null_draws: int = 200
+
+    def configuration(self, has_evidence: bool) -> dict[str, Any]:
+        """What the job adds to an evaluation's configuration."""
+        chosen = {name: getattr(self, name) for name in type(self).model_fields}
+        return {"shares": chosen.pop("shares"), "inspections": ("demographics",), "demographics": chosen}
 
 
 class Plan(BaseModel):
-    """What one scale of a study does; ``subset`` says it in words, ``reading`` to the study's reader.
+    """What one scale of a study does; ``subset`` says it in words, ``reading`` to the study's reader, ``network`` to the
+    network's class.
 
     Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class.
     """
@@ -59,7 +91,7 @@ class Plan(BaseModel):
 
     subset: str
     reading: Mapping[str, Any] = {}
-    hidden: tuple[int, ...]
+    network: Mapping[str, Any]
     folds: int
     trials: int
     recipe: Recipe
@@ -68,7 +100,7 @@ class Plan(BaseModel):
     thorough_subjects: int = 50
     inspected_per_class: int
     shard_size: int
-    jobs: Mapping[Job, JobPlan]
+    jobs: Mapping[Job, JobPlan | DemographicsPlan]
 
 
 class Study(BaseModel):
@@ -76,6 +108,7 @@ class Study(BaseModel):
 
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
+    ``paper_split``: what the paper drew at random.
     ``options``: what a user may choose, the values of each, the default first: `normalisation`, or an argument of
     ``read``; ``chosen``: those that differ from the default. ``figures``: under which of the paper's numbers a
     figure is kept. ``published``: accuracies to stand beside ours, the paper's own first.
@@ -90,6 +123,7 @@ class Study(BaseModel):
     write_phantom: Callable[..., None]
     network: str
     normalisation: str
+    paper_split: PaperSplit = "samples"
     options: Mapping[str, tuple[str, ...]] = {}
     figures: Mapping[str, str]
     published: tuple[Published, ...]

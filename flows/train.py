@@ -81,9 +81,10 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         recipe=plan.recipe,
         network={
             "name": study.network,
-            "arguments": {"hidden": plan.hidden},
+            "arguments": dict(plan.network),
             "normalisation": study.normalisation,
         },
         options=study.chosen,
+        paper_split=study.paper_split,
         root=Settings().root,
     )

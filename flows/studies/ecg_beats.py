@@ -47,7 +47,7 @@ ECG_BEATS = Study(
     ),
     phantom=Plan(
         subset="20 phantom subjects, 2 beats of each class and subject judged, LSTM of 32 units, 2 folds",
-        hidden=(32,),
+        network={"hidden": (32,)},
         folds=2,
         trials=2,
         recipe=PHANTOM_RECIPE,
@@ -59,7 +59,7 @@ ECG_BEATS = Study(
     quick=Plan(
         subset="1,500 beats per class redrawn per epoch, 2 folds or trials, up to 6 beats of each class and "
         "subject judged",
-        hidden=(128,),
+        network={"hidden": (128,)},
         folds=2,
         trials=2,
         recipe=QUICK_RECIPE,
@@ -70,7 +70,7 @@ ECG_BEATS = Study(
     ),
     full=Plan(
         subset="every beat trained on, 5 folds or 10 trials, up to 50 beats of each class and subject judged",
-        hidden=(128,),
+        network={"hidden": (128,)},
         folds=5,
         trials=10,
         recipe=PAPER_RECIPE,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasks.evaluating.evaluation import Job
-from tasks.training.member import Recipe
+from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.metric import Group
 from xai.quality.plan import QualityPlan

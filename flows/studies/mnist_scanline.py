@@ -50,7 +50,7 @@ MNIST_SCANLINE = Study(
     ),
     phantom=Plan(
         subset="scikit-learn's 1,797 digits of 8 x 8 pixels, 16 of each class judged, LSTM of 64 units, 2 trials",
-        hidden=(64,),
+        network={"hidden": (64,)},
         folds=2,
         trials=2,
         recipe=replace(PHANTOM_RECIPE, learning_rate=2e-2, per_class=None, batch_size=32, epochs=75, dropout=0.1),
@@ -65,7 +65,7 @@ MNIST_SCANLINE = Study(
         subset="2 x 2 pixels averaged into one (14 x 14 images, 196 steps), 600 images per class redrawn per epoch, "
         "LSTM of 64 + 64 units, 1 trial, 20 of each class judged",
         reading={"shrink": 2},
-        hidden=(64, 64),
+        network={"hidden": (64, 64)},
         folds=1,
         trials=1,
         recipe=replace(QUICK_RECIPE, per_class=600),
@@ -78,7 +78,7 @@ MNIST_SCANLINE = Study(
     ),
     full=Plan(
         subset="every image trained on, 784 steps, 10 trials, 100 of each class judged",
-        hidden=(128, 128),
+        network={"hidden": (128, 128)},
         folds=10,
         trials=10,
         recipe=PAPER_RECIPE,

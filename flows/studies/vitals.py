@@ -26,7 +26,7 @@ JOBS = jobs(EXPLAINERS, occlusion="occlusion_w10_single", steps=20)
 
 PHANTOM = Plan(
     subset="phantom patients, 60 windows of each class judged, LSTM of 24 units, 2 folds",
-    hidden=(24,),
+    network={"hidden": (24,)},
     folds=2,
     trials=2,
     recipe=replace(PHANTOM_RECIPE, per_class=200, epochs=25),
@@ -59,7 +59,7 @@ ICU_VITALS = Study(
     phantom=PHANTOM,
     quick=Plan(
         subset="300 windows per class redrawn per epoch, 2 folds or trials, up to 40 windows of each class judged",
-        hidden=(128,),
+        network={"hidden": (128,)},
         folds=2,
         trials=2,
         recipe=replace(QUICK_RECIPE, per_class=300, epochs=30),
@@ -72,7 +72,7 @@ ICU_VITALS = Study(
     ),
     full=Plan(
         subset="every window trained on, 5 folds or 10 trials, up to 20 windows of each class and subject judged",
-        hidden=(128,),
+        network={"hidden": (128,)},
         folds=5,
         trials=10,
         recipe=PAPER_RECIPE,
@@ -103,6 +103,6 @@ NICU_VITALS = Study(
         Published("van der Westhuizen & Lasenby 2017", 0.997, "private NICU set, 3 patients = 3 classes, random split"),
     ),
     phantom=PHANTOM,
-    quick=ICU_VITALS.quick.model_copy(update={"hidden": (64,)}),
-    full=ICU_VITALS.full.model_copy(update={"hidden": (64,)}),
+    quick=ICU_VITALS.quick.model_copy(update={"network": {"hidden": (64,)}}),
+    full=ICU_VITALS.full.model_copy(update={"network": {"hidden": (64,)}}),
 )

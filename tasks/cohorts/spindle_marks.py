@@ -68,3 +68,13 @@ def spans_in(mask: NDArray[np.bool_]) -> list[str]:
     """For each row of (window, time) its marked stretches, ``start stop start stop ...``: points, stop left out."""
     edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     return [" ".join(map(str, np.flatnonzero(row))) for row in edges]
+
+
+def mask_from_spans(spans: Sequence[str | None], points: int) -> NDArray[np.bool_]:
+    """What `spans_in` wrote, as (window, time) again; a window of an absent expert has no mark."""
+    mask = np.zeros((len(spans), points), dtype=bool)
+    for row, written in zip(mask, spans, strict=True):
+        edges = [int(edge) for edge in (written or "").split()]
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            row[start:stop] = True
+    return mask

@@ -8,9 +8,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .layout import Margins, banded_grid
-from .night import Night, envelope, stretches, visible_range
+from .night import Night, visible_range
 from .part_colours import part_colours
 from .share_boxes import SHARE_LABEL
+from .stretches import envelope, stretches
 from .style import INK, SMALL, TEXT, heading, plain, tidy, wrapped
 
 TRUE, PREDICTED, WRONG = INK, "#1b9e4b", "#f3d9d4"

@@ -8,9 +8,10 @@ from plotly.subplots import make_subplots
 
 from .hypnogram import PREDICTED, TRUE, WRONG
 from .interactive import looks, rounded, safe
-from .night import Night, envelope, stretches, visible_range
+from .night import Night, visible_range
 from .part_colours import part_colours
 from .share_boxes import SHARE_LABEL
+from .stretches import envelope, stretches
 from .style import MUTED
 
 COLUMNS = 6000

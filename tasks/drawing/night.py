@@ -103,21 +103,6 @@ class Night:
         return np.insert(times.ravel(), 2 * gaps, np.nan), np.insert(doubled.ravel(), 2 * gaps, np.nan)
 
 
-def envelope(signal: Floats, columns: int) -> Floats:
-    """Least and greatest value of ``signal (time,)`` in each of at most ``columns`` equal stretches.
-
-    Returns ``(column, 2)``. No spike is lost, however long the recording. A stretch of NaN only is NaN.
-    """
-    signal = np.asarray(signal, dtype=float)
-    edges = stretches(len(signal), columns)
-    return np.stack([np.fmin.reduceat(signal, edges[:-1]), np.fmax.reduceat(signal, edges[:-1])], axis=1)
-
-
-def stretches(points: int, columns: int) -> NDArray[np.int64]:
-    """Edges ``(column + 1,)`` of at most ``columns`` stretches of equal length, to a point, over so many points."""
-    return np.linspace(0, points, min(columns, points) + 1).astype(np.int64)
-
-
 def visible_range(ends: Floats) -> tuple[float, float] | None:
     """The axis that shows all of an envelope ``(column, 2)`` but its outermost 0.2 %; None where nothing is known."""
     if not np.isfinite(ends).any():

@@ -12,7 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from .geometry import Floats, Geometry, Mask, mask_of
 from .heat import SHADE, heat
+from .stretches import envelope, stretches, strongest
 from .style import EVIDENCE, INK, MUTED, RULE, SIGNED, SMALL, tidy
+
+MOST_POINTS = 800
+"""Points of a signal that a cell draws; it has fewer pixels."""
 
 
 def draw_channels(
@@ -36,10 +40,11 @@ def paint(axes: Axes, geometry: Geometry, signal: Floats, heated: Floats, colour
     ``signal`` (physical units) and ``heated`` ([0, 1] or NaN) are ``(time,)``. The strip keeps flat and
     steep parts of the signal equally legible.
     """
-    time, half = geometry.times(len(signal)), geometry.half_step()
+    whole, half = geometry.times(len(signal)), geometry.half_step()
     low, high = extremes(signal)
     span = (high - low) or 1.0
     bottom, strip_top = low - 0.34 * span, low - 0.14 * span
+    time, signal, heated = _legible(whole, signal, heated, neutral=0.5 if colours is SIGNED else 0.0)
     points = np.column_stack([time, signal])
     middle = (heated[:-1] + heated[1:]) / 2
     colour_of = colours.with_extremes(bad=RULE)
@@ -55,7 +60,7 @@ def paint(axes: Axes, geometry: Geometry, signal: Floats, heated: Floats, colour
     axes.plot(time, signal, color=INK, linewidth=0.6, alpha=0.75, zorder=4)
     axes.imshow(
         np.ma.masked_invalid(heated)[None],
-        extent=(time[0] - half, time[-1] + half, bottom, strip_top),
+        extent=(whole[0] - half, whole[-1] + half, bottom, strip_top),
         aspect="auto",
         cmap=colour_of,
         vmin=0,
@@ -63,9 +68,25 @@ def paint(axes: Axes, geometry: Geometry, signal: Floats, heated: Floats, colour
         interpolation="nearest",
         zorder=2,
     )
-    axes.set_xlim(time[0] - half, time[-1] + half)
+    axes.set_xlim(whole[0] - half, whole[-1] + half)
     axes.set_ylim(bottom, high + 0.12 * span)
     _frame(axes, geometry, low, high)
+
+
+def _legible(time: Floats, signal: Floats, heated: Floats, neutral: float) -> tuple[Floats, Floats, Floats]:
+    """Time, signal and heat as they are or, of more points than a cell can show, by stretches.
+
+    A stretch becomes its least and its greatest value, both in its strongest heat.
+    """
+    if len(signal) <= MOST_POINTS:
+        return time, signal, heated
+    columns = MOST_POINTS // 2
+    middles = time[stretches(len(time), columns)[:-1]]
+    return (
+        np.repeat(middles, 2),
+        envelope(signal, columns).ravel(),
+        np.repeat(strongest(heated, columns, neutral), 2),
+    )
 
 
 def extremes(signal: Floats) -> tuple[float, float]:

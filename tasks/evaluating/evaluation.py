@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from models.bundle import SPLITS_FILE
+
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of, file_digest
 from .judges import judging_members
@@ -50,6 +52,11 @@ class Evaluation(BaseModel):
         return self.folder / "samples.parquet"
 
     @property
+    def tested_file(self) -> Path:
+        """Table of every tested sample and the member that explains it: sample, member. Where shares are taken."""
+        return self.folder / "tested.parquet"
+
+    @property
     def reference(self) -> Path:
         """This reference as a file, to find the evaluation again by its key."""
         return self.folder / "evaluation.json"
@@ -71,6 +78,14 @@ class Evaluation(BaseModel):
     def shard_folder(self, shard: int) -> Path:
         """Folder of everything that shard ``shard`` writes."""
         return self.folder / "shards" / f"{shard:05d}"
+
+    def shares_file(self, shard: int) -> Path:
+        """The shares of relevance of shard ``shard`` of the tested samples."""
+        return self.folder / "shares" / f"{shard:05d}.parquet"
+
+    def tested(self) -> pd.DataFrame:
+        """Every tested sample with a member that explains it."""
+        return pd.read_parquet(self.tested_file)
 
     def samples(self) -> pd.DataFrame:
         """The judged samples, in shard order."""
@@ -127,6 +142,7 @@ class Evaluation(BaseModel):
         )
         if not evaluation.samples_file.exists():
             evaluation.tables.mkdir(parents=True, exist_ok=True)
+            write_table(tested_samples(cohort, bundle, mode), evaluation.tested_file)
             samples = select_samples(
                 cohort,
                 judging_members(cohort, bundle),
@@ -168,6 +184,20 @@ def select_samples(
     return chosen.assign(shard=shard)
 
 
+def tested_samples(cohort: Cohort, bundle: Path, mode: Mode) -> pd.DataFrame:
+    """Which member explains which sample, where all are asked: columns ``sample`` and ``member``.
+
+    Corrected: each sample once, by the member that may judge it. Paper: every member's whole test part, so that a
+    sample drawn for several tests enters as often.
+    """
+    if mode == "paper":
+        splits = pd.read_parquet(bundle / SPLITS_FILE)
+        pairs = splits.loc[splits["part"] == "test", ["sample", "member"]]
+    else:
+        pairs = judging_members(cohort, bundle).rename("member").rename_axis("sample").reset_index()
+    return pairs.sort_values(["member", "sample"], ignore_index=True)
+
+
 def version_mode(bundle: Path) -> Mode:
     """The mode that a version was trained in, as its description says."""
     return TypeAdapter(Mode).validate_python(json.loads((bundle / "version.json").read_text())["mode"])
@@ -181,11 +211,7 @@ def version_options(bundle: Path) -> dict[str, str]:
 
 def configuration_of(**parts: Any) -> dict[str, Any]:
     """A configuration as plain JSON values; dataclasses become dictionaries."""
-    plain = {
-        name: dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part  # type: ignore[arg-type]
-        for name, part in parts.items()
-    }
-    return json.loads(json.dumps(plain))
+    return json.loads(json.dumps(parts, default=dataclasses.asdict))
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -13,7 +13,7 @@ from prefect import task
 from torch import Tensor
 
 from models.bundle import load_bundle
-from xai.methods import explainer
+from xai.methods import attribute_all, explainer
 from xai.scores import ScoreOperator
 
 from ..cohorts.store import Cohort
@@ -71,13 +71,11 @@ def compute_attributions(evaluation: Evaluation, shard: int) -> xr.DataArray:
     """Attributions of every explainer for one shard, float32, labelled by explainer and sample."""
     opened = open_shard(evaluation, shard)
     score = ScoreOperator(evaluation.configuration["score"])
-    maps = [
-        explainer(name).attribute(opened.model, opened.inputs, opened.targets, score=score, seeds=opened.seeds)
-        for name in evaluation.configuration["explainers"]
-    ]
+    methods = [explainer(name) for name in evaluation.configuration["explainers"]]
+    maps = attribute_all(methods, opened.model, opened.inputs, opened.targets, score=score, seeds=opened.seeds)
     grid = ["time"] if opened.inputs.ndim == 3 else ["depth", "height", "width"]
     return xr.DataArray(
-        torch.stack(maps).detach().cpu().float().numpy(),
+        torch.stack(list(maps.values())).cpu().float().numpy(),
         dims=["explainer", "sample", "channel", *grid],
         coords={
             "explainer": list(evaluation.configuration["explainers"]),

@@ -16,10 +16,16 @@ from .. import drawing
 from ..cohorts.store import Cohort
 from ..inspections import (
     class_modes,
+    demographics,
     dependence_length,
+    expert_marks,
     gates,
     missing_values,
+    modality_ablation,
     negative_digit,
+    night,
+    relevance_shares,
+    rule_agreement,
     sequence_length,
     temporal_scores,
     wavelet_match,
@@ -30,13 +36,20 @@ from ..progress import track
 from ..reporting.interactive import write_interactive
 from .evaluation import Evaluation, write_whole
 from .judging import write_csv
+from .sharing import read_shares
 
 INSPECTIONS: Mapping[str, Callable[[Inspected], Finding]] = {
     "class-modes": class_modes.inspect,
+    "demographics": demographics.inspect,
     "dependence-length": dependence_length.inspect,
+    "expert-marks": expert_marks.inspect,
     "gates": gates.inspect,
     "missing-values": missing_values.inspect,
+    "modality-ablation": modality_ablation.inspect,
     "negative-digit": negative_digit.inspect,
+    "night": night.inspect,
+    "relevance-shares": relevance_shares.inspect,
+    "rule-agreement": rule_agreement.inspect,
     "sequence-length": sequence_length.inspect,
     "temporal-scores": temporal_scores.inspect,
     "wavelet-match": wavelet_match.inspect,
@@ -73,6 +86,9 @@ def inspected(evaluation: Evaluation) -> Inspected:
         splits=pd.read_parquet(evaluation.bundle / "splits.parquet"),
         samples=evaluation.samples(),
         per_class=evaluation.configuration["inspected_per_class"],
+        explainers=tuple(evaluation.configuration.get("explainers", ())),
+        shares=read_shares(evaluation),
+        demographics=evaluation.configuration.get("demographics"),
     )
 
 

@@ -237,6 +237,11 @@ def verdict_lines(evaluation: Evaluation, comparisons: pd.DataFrame, best: str) 
     return list(dict.fromkeys([*contrast["verdict"], *pd.concat(lines)]))
 
 
+def ranks_explainers(evaluation: Evaluation) -> bool:
+    """Whether the job scores maps and compares explainers; a regression of shares does not."""
+    return "quality" in evaluation.configuration
+
+
 def judgement(evaluation: Evaluation) -> dict[str, Any]:
     """The summary that `judge` wrote."""
     return json.loads((evaluation.tables / "judgement.json").read_text())

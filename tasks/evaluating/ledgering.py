@@ -15,6 +15,7 @@ from ..cohorts.store import Cohort
 from ..settings import Settings
 from .evaluation import Evaluation
 from .scoring import is_scored, subject_scores
+from .sharing import are_shared, read_shares
 
 Ledger = books.Ledger
 
@@ -32,7 +33,7 @@ def _opened(url: str) -> Ledger:
 def done_before(evaluation: Evaluation) -> bool:
     """Whether this very evaluation has been completed, and its shards are still here to be looked at."""
     known = books.find(open_books(), evaluation.key)
-    return known is not None and known.status == "done" and is_scored(evaluation)
+    return known is not None and known.status == "done" and is_scored(evaluation) and are_shared(evaluation)
 
 
 @contextmanager
@@ -76,6 +77,19 @@ def ledger_rows(evaluation: Evaluation) -> pd.DataFrame:
         subject=scores["subject"].map(cohort.subjects["subject"]),
         class_name=scores["label"].map(dict(enumerate(cohort.classes))),
     ).drop(columns="label")
+
+
+@task(retries=2, retry_delay_seconds=5)
+def record_shares(evaluation: Evaluation) -> None:
+    """Enters the mean share of relevance, in percent, of every subject, true class, explainer and part of the input."""
+    shares = read_shares(evaluation)
+    if shares is None:
+        return
+    means = shares.groupby(["subject", "true", "explainer", "part"])["share"].mean().rename("value").reset_index()
+    pseudonyms = means["subject"].map(Cohort.open(evaluation.cohort).subjects["subject"])
+    books.record_shares(
+        open_books(), evaluation.key, means.assign(subject=pseudonyms).rename(columns={"true": "class_name"})
+    )
 
 
 @task(retries=2, retry_delay_seconds=5)

@@ -12,7 +12,8 @@ from prefect import task
 from ..errors import PlumblineError
 from .evaluation import Evaluation
 from .explaining import compute_attributions, read_attributions
-from .scoring import SCORES, compute_scores
+from .scoring import SCORES, compute_scores, scored_shards
+from .sharing import compute_shares, same_shares, share_shards
 
 TOLERANCE = 1e-4
 """Maps may differ by this much of an explainer's largest value: float32 sums depend on the thread count."""
@@ -20,17 +21,28 @@ TOLERANCE = 1e-4
 
 @task
 def recheck_one_shard(evaluation: Evaluation) -> int:
-    """Recomputes one shard, drawn at random; returns its number.
+    """Recomputes one shard of maps or of shares, drawn at random; returns its number.
 
-    Raises PlumblineError where maps or scores are not those of the first run.
+    Raises PlumblineError where maps, scores or shares are not those of the first run.
     """
-    shard = secrets.choice(evaluation.shards())
+    rechecks = [(_recheck_maps, shard) for shard in scored_shards(evaluation)]
+    rechecks += [(_recheck_shares, shard) for shard in share_shards(evaluation)]
+    recheck, shard = secrets.choice(rechecks)
+    recheck(evaluation, shard)
+    return shard
+
+
+def _recheck_maps(evaluation: Evaluation, shard: int) -> None:
     if not _same_maps(compute_attributions(evaluation, shard), read_attributions(evaluation, shard)):
         raise PlumblineError(_changed(evaluation, shard, "attributions"))
     before = pd.read_parquet(evaluation.shard_folder(shard) / SCORES)
     if not _same_scores(compute_scores(evaluation, shard).scores, before):
         raise PlumblineError(_changed(evaluation, shard, "scores"))
-    return shard
+
+
+def _recheck_shares(evaluation: Evaluation, shard: int) -> None:
+    if not same_shares(compute_shares(evaluation, shard), pd.read_parquet(evaluation.shares_file(shard))):
+        raise PlumblineError(_changed(evaluation, shard, "shares of relevance"))
 
 
 def _same_maps(now: xr.DataArray, before: xr.DataArray) -> bool:

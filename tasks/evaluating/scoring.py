@@ -33,9 +33,14 @@ def score_shard(evaluation: Evaluation, shard: int) -> None:
     write_table(measured.scores, folder / SCORES)
 
 
+def scored_shards(evaluation: Evaluation) -> list[int]:
+    """Numbers of the shards whose maps are scored; none where the job scores no maps."""
+    return evaluation.shards() if "quality" in evaluation.configuration else []
+
+
 def is_scored(evaluation: Evaluation) -> bool:
     """Whether every shard has its scores."""
-    return all((evaluation.shard_folder(shard) / SCORES).exists() for shard in evaluation.shards())
+    return all((evaluation.shard_folder(shard) / SCORES).exists() for shard in scored_shards(evaluation))
 
 
 def compute_scores(evaluation: Evaluation, shard: int) -> Measurement:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,8 @@ class Inspected:
 
     A sample's ``member`` is the one that never saw its subject, `MEAN_OF_MEMBERS` where none has. ``splits``
     (sample, member, part) tells what each member has seen. ``per_class`` bounds how many samples of a class an
-    inspection takes, so that its cost is known.
+    inspection takes, so that its cost is known. ``explainers`` are the job's. ``shares``: a row per tested sample,
+    explainer and part of the input, with the facts of sample and subject; ``demographics``: what is regressed on what.
     """
 
     cohort: Cohort
@@ -30,6 +33,15 @@ class Inspected:
     splits: pd.DataFrame
     samples: pd.DataFrame
     per_class: int
+    explainers: tuple[str, ...] = ()
+    shares: pd.DataFrame | None = None
+    demographics: Mapping[str, Any] | None = None
+
+    def shares_taken(self) -> pd.DataFrame:
+        """The table of shares; ValueError where the job takes none."""
+        if self.shares is None:
+            raise ValueError("shares are missing; expected a job whose plan names explainers under shares.")
+        return self.shares
 
     @property
     def classes(self) -> tuple[str, ...]:

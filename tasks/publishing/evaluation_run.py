@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from PIL import Image
 from prefect import task
 
 from ..cohorts.store import Cohort
+from ..drawing.coefficients import SIGNIFICANT
 from ..evaluating.evaluation import Evaluation
 from ..evaluating.illustrating import written_figures
-from ..evaluating.judging import judgement, read_csv
+from ..evaluating.judging import judgement, ranks_explainers, read_csv
 from .registry import VersionRef
 from .tracking import artifacts_of, cohort_dataset, experiment_id, find_run, is_published, keyed_run, log_steps
 
@@ -35,11 +37,10 @@ def publish_evaluation(evaluation: Evaluation, model: VersionRef) -> str:
         mlflow.log_params(_params(evaluation))
         mlflow.set_tag("mlflow.note.content", "\n".join(f"- {line}" for line in judgement(evaluation)["verdicts"]))
         mlflow.log_input(dataset, context=evaluation.job)
-        mlflow.log_metrics(
-            _primary_metrics(evaluation), timestamp=run.info.start_time, model_id=model.model_id, dataset=dataset
-        )
+        headline = _primary_metrics(evaluation) if ranks_explainers(evaluation) else _effects(evaluation)
+        mlflow.log_metrics(headline, timestamp=run.info.start_time, model_id=model.model_id, dataset=dataset)
         _log_artifacts(evaluation, run)
-        for explainer in evaluation.configuration["explainers"]:
+        for explainer in evaluation.configuration.get("explainers", ()):
             _publish_explainer(evaluation, explainer, run, model, dataset)
     return str(run.info.run_id)
 
@@ -89,6 +90,20 @@ def _primary_metrics(evaluation: Evaluation) -> dict[str, float]:
         for column, suffix in columns.items()
         for explainer, value in rows.set_index("explainer")[column].dropna().items()
     }
+
+
+def _effects(evaluation: Evaluation) -> dict[str, float]:
+    """How many declared effects each model of the regression finds, and how often it finds one where none is.
+
+    ``effects_found_<model>/<explainer>`` and ``false_positive_rate_<model>/<explainer>`` with its interval.
+    """
+    table = read_csv(evaluation, "coefficients").query("family == 'correct' and scale == 'percent'")
+    found = table.assign(found=table["q"] < SIGNIFICANT).groupby(["model", "explainer"], as_index=False)["found"].sum()
+    metrics = {f"effects_found_{row['model']}/{row['explainer']}": float(row["found"]) for _, row in found.iterrows()}
+    for _, row in read_csv(evaluation, "false_positive_rates").iterrows():
+        for column, suffix in {"false_positive_rate": "", "ci_low": "_ci_low", "ci_high": "_ci_high"}.items():
+            metrics[f"false_positive_rate_{row['model']}{suffix}/{row['explainer']}"] = float(row[column])
+    return {name: value for name, value in metrics.items() if not math.isnan(value)}
 
 
 def _log_artifacts(evaluation: Evaluation, run: Run) -> None:

@@ -16,7 +16,7 @@ from prefect.artifacts import (
 )
 
 from ..evaluating.evaluation import Evaluation
-from ..evaluating.judging import judgement, primary_comparisons, read_csv
+from ..evaluating.judging import judgement, primary_comparisons, ranks_explainers, read_csv
 from ..progress import track
 from .tracking import ui_address
 
@@ -36,13 +36,18 @@ def show_judgement(evaluation: Evaluation, mlflow_run_id: str) -> None:
     stem = f"{evaluation.job}-{evaluation.study}"
     verdicts = "\n".join(f"- {line}" for line in dict.fromkeys(judgement(evaluation)["verdicts"]))
     create_markdown_artifact(verdicts, key=f"{stem}-verdicts", description="What the evaluation found")
+    if ranks_explainers(evaluation):
+        _show_comparisons(evaluation, stem)
+    show_mlflow_run(stem, mlflow_run_id)
+
+
+def _show_comparisons(evaluation: Evaluation, stem: str) -> None:
     rows = primary_comparisons(evaluation, read_csv(evaluation, "comparisons")).query("family != 'all'")
     columns = ["first", "second", "difference", "ci_low", "ci_high", "p_adjusted", "in_favour", "subjects"]
     table = rows[columns].round(4).astype(object).where(rows[columns].notna(), None)
     create_table_artifact(
         cast(list[dict[str, Any]], table.to_dict("records")), key=f"{stem}-comparisons", description="Paired by subject"
     )
-    show_mlflow_run(stem, mlflow_run_id)
 
 
 def show_mlflow_run(stem: str, mlflow_run_id: str) -> None:

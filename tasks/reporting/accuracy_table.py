@@ -36,7 +36,7 @@ def trained_accuracies(study: str, root: Path) -> Iterator[dict[str, Any]]:
             "SD": numbers["accuracy_sd"],
             "balanced accuracy": numbers["balanced_accuracy"],
             "members": training.members,
-            "hidden units": " x ".join(map(str, training.network["arguments"]["hidden"])),
+            "hidden units": " x ".join(map(str, training.network["arguments"].get("hidden", ()))),
             "samples": numbers["samples"],
             "note": training.subset,
         }

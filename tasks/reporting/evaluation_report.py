@@ -15,7 +15,7 @@ from ..cohorts.store import Cohort
 from ..evaluating.evaluation import Evaluation, Job
 from ..evaluating.illustrating import written_figures
 from ..evaluating.inspecting import findings
-from ..evaluating.judging import judgement, primary_comparisons, read_csv
+from ..evaluating.judging import judgement, primary_comparisons, ranks_explainers, read_csv
 from .accuracy_table import COLUMNS, TABLE
 from .interactive import read_interactive
 from .page import Picture, Report, Section, write_report
@@ -51,15 +51,13 @@ def write_evaluation_report(evaluation: Evaluation, title: str) -> None:
 def evaluation_report(evaluation: Evaluation, title: str) -> Report:
     """The content of the page, read from what the evaluation has written."""
     found = judgement(evaluation)
+    judged = _judged(evaluation, found) if ranks_explainers(evaluation) else []
     sections = [
         _performance(evaluation),
         _accuracies(read_csv(evaluation, TABLE)),
-        _ranking(evaluation, found),
-        _heatmaps(evaluation),
-        _comparisons(evaluation, found),
+        *judged[:3],
         *_inspections(evaluation),
-        _subgroups(evaluation),
-        _metrics(evaluation, found),
+        *judged[3:],
         _quarantine(evaluation),
     ]
     return Report(
@@ -70,6 +68,17 @@ def evaluation_report(evaluation: Evaluation, title: str) -> Report:
         facts=_facts(evaluation, found),
         sections=[section for section in sections if section is not None],
     )
+
+
+def _judged(evaluation: Evaluation, found: dict[str, Any]) -> list[Section | None]:
+    """The chapters of a job that ranks explainers: three before what the inspections found, the others after."""
+    return [
+        _ranking(evaluation, found),
+        _heatmaps(evaluation),
+        _comparisons(evaluation, found),
+        _subgroups(evaluation),
+        _metrics(evaluation, found),
+    ]
 
 
 def joined_report(
@@ -97,12 +106,15 @@ def joined_report(
 def _other_job(evaluation: Evaluation) -> list[Section]:
     """What another job found, in short; everything stands on its own page."""
     found = judgement(evaluation)
+    if not ranks_explainers(evaluation):
+        return [replace(section, title=f"{evaluation.job}: {section.title}") for section in _inspections(evaluation)]
     ranking, comparisons = _ranking(evaluation, found), _comparisons(evaluation, found)
     head = f"{evaluation.job}: {ranking.title}"
     verdicts = "\n\n".join(found["verdicts"])
     return [
         replace(ranking, title=head, text=f"{ranking.text}\n\n{verdicts}"),
         replace(comparisons, title=f"{evaluation.job}: paired comparisons"),
+        *_inspections(evaluation),
         replace(_metrics(evaluation, found), title=f"{evaluation.job}: every measure"),
     ]
 
@@ -124,8 +136,9 @@ def _facts(evaluation: Evaluation, found: dict[str, Any]) -> list[tuple[str, str
     cohort = Cohort.open(evaluation.cohort)
     performance = _summary(evaluation)
     few = ", ".join(found["few_subject_classes"]) or "none"
+    best = [f"{found['best']}: {found['metric']} {_interval(found, 'best_mean', 'best')}"] if "best" in found else []
     return [
-        ("Most faithful on the mean", f"{found['best']}: {found['metric']} {_interval(found, 'best_mean', 'best')}"),
+        *(("Most faithful on the mean", words) for words in best),
         ("Balanced accuracy", _interval(performance, "balanced_accuracy", "balanced_accuracy")),
         ("Judged", f"{found['samples']} samples of {found['subjects']} {found['subject_kind']}s"),
         ("Cohort", f"{len(cohort)} samples, digest {evaluation.cohort_digest[:12]}"),

@@ -31,9 +31,8 @@ REFERENCE = "training.json"
 class Training(BaseModel):
     """One network and recipe on one cohort; its members are folds (``corrected``) or trials (``paper``).
 
-    ``subset`` says in words what the scale leaves out. ``options``: of the study, other than the defaults; cohort and
-    network carry what they change, so that the key need not name them.
-    ``subset`` says in words what the scale leaves out, ``paper_split`` what the paper drew at random.
+    ``subset`` says in words what the scale leaves out, ``paper_split`` what the paper drew at random. ``options``: of
+    the study, other than the defaults; cohort and network carry what they change, so that the key need not name them.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -21,6 +21,7 @@ from .controls import Amplitude, Random
 from .gradients import Gradient, GradientXInput, IntegratedGradients, SmoothGrad
 from .lrp import LRP
 from .occlusion import Occlusion, minmax
+from .together import attribute_all
 
 __all__ = [
     "CONTROLS",
@@ -35,6 +36,7 @@ __all__ = [
     "Occlusion",
     "Random",
     "SmoothGrad",
+    "attribute_all",
     "explainer",
     "minmax",
 ]

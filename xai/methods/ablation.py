@@ -15,6 +15,7 @@ from ..seeding import normal, uniform
 from .memory import rows_at_once
 
 Kind = Literal["zero", "mean", "line_noise"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 ROWS_AT_ONCE = 1024
 """Inputs evaluated at once, at most: it bounds the memory."""
 
@@ -36,8 +37,8 @@ class Ablation:
     mains: float = 50.0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind is {self.kind!r}; expected one of {get_args(Kind)}.")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; expected one of {KINDS}.")
         if not (self.rate > 0 and self.mains > 0):
             raise ValueError(f"rate is {self.rate} and mains {self.mains}; expected positive hertz.")
 

@@ -16,7 +16,8 @@ from matplotlib.colors import same_color
 
 from tasks.drawing.hypnogram import PREDICTED, TRUE, hypnogram
 from tasks.drawing.interactive_hypnogram import interactive_hypnogram
-from tasks.drawing.night import UNSCORED, envelope, visible_range
+from tasks.drawing.night import UNSCORED, visible_range
+from tasks.drawing.stretches import envelope, strongest
 from tests.tasks.drawing.sleep_tables import PARTS, night
 
 
@@ -125,3 +126,9 @@ def test_the_timeline_holds_the_same_numbers() -> None:
 def test_packed_it_is_small() -> None:
     figure = interactive_hypnogram(night(960, rate=20.0), title="T")
     assert len(base64.b64encode(gzip.compress(figure.to_json().encode()))) < 200_000
+
+
+def test_the_strongest_value_of_a_stretch_is_the_farthest_from_neutral() -> None:
+    values = np.array([0.5, 0.1, 0.6, 0.55, np.nan, np.nan])
+    np.testing.assert_array_equal(strongest(values, 3, neutral=0.5), [0.1, 0.6, np.nan])
+    np.testing.assert_array_equal(strongest(values, 3, neutral=0.0), [0.5, 0.6, np.nan])

@@ -22,7 +22,7 @@ from .composites import (
     Composite,
     epsilon_gamma_box,
 )
-from .explainer import LRP
+from .explainer import LRP, mean_relevances
 from .first_layer_rules import Flat, WSquare, ZBox
 from .names import RULES, rule_named
 from .rules import AlphaBeta, Epsilon, Gamma, Rule
@@ -49,6 +49,7 @@ __all__ = [
     "ZBox",
     "epsilon_gamma_box",
     "layer_names",
+    "mean_relevances",
     "relevance_runs",
     "relevances",
     "rule_named",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,13 @@ class LRP:
         The relevance of a mean of members is the mean of their relevances. Raises ValueError naming what LRP
         does not support in the model.
         """
-        members = model.averaged() if isinstance(model, MeanOfMembers) else [model]
-        found = [relevances(member, inputs, targets, [self.rule], score=score)[0] for member in members]
-        return torch.stack(found).mean(dim=0)
+        return mean_relevances(model, inputs, targets, [self.rule], score=score)[0]
+
+
+def mean_relevances(
+    model: Classifier, inputs: Tensor, targets: Tensor, rules: Sequence[AnyRule], *, score: ScoreOperator = LOGIT
+) -> list[Tensor]:
+    """As `relevances`, one per rule from one forward pass; of a mean of members the mean of their relevances."""
+    members = model.averaged() if isinstance(model, MeanOfMembers) else [model]
+    found = [relevances(member, inputs, targets, rules, score=score) for member in members]
+    return [torch.stack(of_rule).mean(dim=0) for of_rule in zip(*found, strict=True)]

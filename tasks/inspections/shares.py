@@ -1,0 +1,76 @@
+"""Which part of the input the relevance falls on, sample by sample: a modality, a wave of the heartbeat.
+
+The relevance of the class that the network gives is taken, as Ellis et al. (2021) do: a misread sample is explained
+too. Maps are not kept, so that a night of epochs costs a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from models.bundle import Bundle
+from xai.methods import attribute_all, explainer
+from xai.quality.shares import absolute_relevance, percent
+from xai.scores import ScoreOperator
+
+from ..cohorts.parts import part_masks, part_names
+from ..cohorts.store import Cohort
+from ..evaluating.judges import network_of
+
+AT_ONCE = 64
+"""Samples explained in one batch."""
+
+
+def shares_of_samples(
+    bundle: Bundle, cohort: Cohort, rows: pd.DataFrame, explainers: Sequence[str], score: ScoreOperator
+) -> pd.DataFrame:
+    """One row per sample, explainer and part of the input.
+
+    ``rows`` (sample, member) name the samples and the member that explains each. Columns: ``sample``, ``fold`` (the
+    member), ``predicted`` (the class's name), ``explainer``, ``part``, ``relevance`` (sum of its absolute values)
+    and ``share`` (percent of the sample's; NaN where all relevance is 0).
+    """
+    tables = [
+        _batch(bundle, cohort, part.iloc[first : first + AT_ONCE], int(str(member)), explainers, score)
+        for member, part in rows.groupby("member")
+        for first in range(0, len(part), AT_ONCE)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _batch(
+    bundle: Bundle, cohort: Cohort, batch: pd.DataFrame, member: int, explainers: Sequence[str], score: ScoreOperator
+) -> pd.DataFrame:
+    index = batch["sample"].to_numpy(dtype=np.int64)
+    inputs = bundle.normalise(torch.from_numpy(cohort.signals(index)))
+    network = network_of(bundle, member)
+    with torch.no_grad():
+        predicted = network(inputs).argmax(dim=1)
+    methods = [explainer(name) for name in explainers]
+    maps = attribute_all(methods, network, inputs, predicted, score=score, seeds=torch.from_numpy(index))
+    masks = torch.from_numpy(part_masks(cohort, index))
+    names = part_names(cohort)
+    known = pd.DataFrame({"sample": index, "fold": member, "predicted": np.take(cohort.classes, predicted.numpy())})
+    tables = [
+        known.loc[known.index.repeat(len(names))].assign(
+            explainer=name, part=list(names) * len(index), **_flat(absolute_relevance(relevance, masks))
+        )
+        for name, relevance in maps.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _flat(absolute: Tensor) -> dict[str, np.ndarray]:
+    return {"relevance": absolute.flatten().numpy(), "share": percent(absolute).flatten().numpy()}
+
+
+def with_facts(cohort: Cohort, shares: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``true`` (the class's name), subject, recording, the subject's age and sex, and night and drug if known."""
+    known = [name for name in ("night", "drug", "epoch", "start_second") if name in cohort.samples]
+    facts = cohort.samples[["subject", "recording", "label_name", *known]].rename(columns={"label_name": "true"})
+    return shares.join(facts, on="sample").join(cohort.subjects[["age", "sex"]], on="subject")

@@ -26,9 +26,9 @@ QUANTITIES = ("logit", "accuracy", "distance")
 
 TEXT = """Another answer to what a modality is worth: one channel is replaced whole, by zero, by its mean in the epoch,
 or by line noise as an electrode off the skin records it, and the fall is measured of the true class's logit (local)
-and of the accuracy (global). An ablated input is no epoch that the network was trained on. How far it lies from those is
-measured in the spectra of its channels: the mean distance to the ten nearest training epochs, where 1 is as far as a
-real epoch of a new person. {samples} samples of {subjects} {kind}s, each judged by a network that never saw its
+and of the accuracy (global). An ablated input is no epoch that the network was trained on. How far it lies from those
+is measured in the spectra of its channels: the mean distance to the ten nearest training epochs, where 1 is as far as
+a real epoch of a new person. {samples} samples of {subjects} {kind}s, each judged by a network that never saw its
 {kind}; intervals are over {kind}s."""
 
 

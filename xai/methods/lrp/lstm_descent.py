@@ -40,8 +40,8 @@ class AveragedHead(Weights):
         return linear(inputs.mean(1), weight, bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """As `LinearMap.adjoint`: ``(row, sample, 1, unit)``, the same for every step."""
-        return (messages @ weight / inputs.shape[1]).unsqueeze(2)
+        """As `LinearMap.adjoint`: ``(sample, 1, unit)``, the same for every step."""
+        return (messages @ weight / inputs.shape[1]).unsqueeze(1)
 
 
 def lstm_descents(

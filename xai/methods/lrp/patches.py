@@ -114,7 +114,8 @@ def _by_cell(weight: Tensor) -> Tensor:
 
 def few_outputs(relevance: Tensor) -> list[Tensor] | None:
     """Indices of the outputs that hold ``relevance (rule, sample, channel, *grid)``; None where they are many."""
-    if relevance[0, 0].count_nonzero() > SPARSE * relevance[0, 0].numel():  # one sample tells, most of the time
+    channel = relevance[0, 0, 0]
+    if channel.count_nonzero() > SPARSE * channel.numel():  # one channel tells, most of the time
         return None
     holds = reduce(torch.logical_or, relevance.unbind())
     return list(holds.nonzero(as_tuple=True)) if holds.count_nonzero() <= SPARSE * holds.numel() else None

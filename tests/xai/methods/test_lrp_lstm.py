@@ -264,7 +264,7 @@ def test_batch_order_and_company_of_rules_change_nothing(score, monkeypatch):
     whole = relevances(model, inputs, targets, RULES, score=score)
     order = torch.tensor([4, 0, 6, 2, 5, 1, 3])
     shuffled = relevances(model, inputs[order], targets[order], RULES, score=score)
-    monkeypatch.setitem(descent.VALUES_AT_ONCE, "cpu", 2 * 11 * 4)  # two samples at once
+    monkeypatch.setitem(descent.VALUES_AT_ONCE, "cpu", 2 * 2 * 11 * 4)  # two samples at once
     cut = relevance_runs(model, inputs, targets, RULES, score=score)
     for place, rule in enumerate(RULES):
         (alone,) = relevances(model, inputs, targets, [rule], score=score)

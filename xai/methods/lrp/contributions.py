@@ -43,9 +43,9 @@ class LinearMap(Protocol):
         ...
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """The transposed map: ``messages (row, sample, ...)`` on the outputs, taken to the shape of ``inputs``.
+        """The transposed map: ``messages (sample, ...)`` on the outputs, taken to the shape of ``inputs``.
 
-        Returns ``(row, sample, ...)``, or what broadcasts to it.
+        Returns that shape, or what broadcasts to it.
         """
         ...
 
@@ -128,6 +128,12 @@ class Contributions:
         if self.inputs.numel() and self.inputs.amin() >= 0:
             return (self.inputs,)
         return self.inputs.clamp(min=0), self.inputs.clamp(max=0)
+
+
+def per_unit(relevance: Tensor, total: Tensor, epsilon: float) -> Tensor:
+    """``relevance`` per unit of the stabilised ``total``, of the same shape."""
+    denominator = stabilised(total, epsilon)
+    return torch.div(relevance, denominator, out=denominator)
 
 
 def stabilised(values: Tensor, epsilon: float) -> Tensor:

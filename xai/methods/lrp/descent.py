@@ -16,8 +16,8 @@ Score = Callable[[Tensor, Tensor], Tensor]
 It must be differentiable; a `ScoreOperator` is one, the sum of a segmentation map over a lesion another.
 """
 
-VALUES_AT_ONCE = {"cpu": 2**20, "cuda": 2**26}
-"""Outputs of one layer held at once, at most, by device: on a CPU more would leave its cache."""
+VALUES_AT_ONCE = {"cpu": 2**21, "cuda": 2**27}
+"""Values of one layer held at once, at most, for all samples and rules, by device: a CPU has its cache."""
 
 
 @dataclass(frozen=True)

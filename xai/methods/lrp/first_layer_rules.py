@@ -12,7 +12,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from .contributions import Contributions, Message, Pool, stabilised
+from .contributions import Contributions, Message, Pool, per_unit
 from .rules import STABILISER, number_text
 
 
@@ -90,4 +90,4 @@ class Flat:
 
 
 def _in_proportion(relevance: Tensor, pool: Pool) -> list[Message]:
-    return [(pool, relevance / stabilised(pool.total, STABILISER))]
+    return [(pool, per_unit(relevance, pool.total, STABILISER))]

@@ -99,8 +99,7 @@ class Convolved(Weights):
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`."""
-        found = self.grid.transpose(messages.flatten(0, 1), weight, inputs.shape[2:])
-        return found.unflatten(0, messages.shape[:2])
+        return self.grid.transpose(messages, weight, inputs.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class TransposeConvolved(Weights):
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`."""
-        return self.grid.convolve(messages.flatten(0, 1), weight).unflatten(0, messages.shape[:2])
+        return self.grid.convolve(messages, weight)
 
 
 LayerMap = Dense | Convolved | TransposeConvolved

@@ -45,26 +45,15 @@ def _total(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def _handed_back(contributions: Contributions, messages: Sequence[Sequence[Message]]) -> Tensor:
-    """Relevance of the inputs ``(rule, sample, ...)``: one transposed product per distinct weight, rules stacked."""
-    by_weight: dict[int, list[tuple[int, Tensor, Tensor, Tensor]]] = {}
-    for row, pairs in enumerate(messages):
-        for pool, message in pairs:
-            for inputs, weight in pool.terms:
-                by_weight.setdefault(id(weight), []).append((row, inputs, weight, message))
-    inputs, reached = contributions.inputs, set[int]()
-    leaving = inputs.new_empty(len(messages), *inputs.shape)
-    for terms in by_weight.values():
-        stacked = _stacked([message for *_, message in terms])
-        back = contributions.linear.adjoint(stacked, terms[0][2], inputs)
-        for (row, factor, *_), share in zip(terms, back, strict=True):
-            if row in reached:
-                leaving[row].addcmul_(factor, share)
+    """Relevance of the inputs ``(rule, sample, ...)``: one transposed product per message and kind of input."""
+    inputs = contributions.inputs
+    found = inputs.new_empty(len(messages), *inputs.shape)
+    for leaving, pairs in zip(found, messages, strict=True):
+        terms = [(message, *term) for pool, message in pairs for term in pool.terms]
+        for place, (message, factor, weight) in enumerate(terms):
+            share = contributions.linear.adjoint(message, weight, inputs)
+            if place:
+                leaving.addcmul_(factor, share)
             else:
-                torch.mul(factor, share, out=leaving[row])
-            reached.add(row)
-    return leaving
-
-
-def _stacked(messages: Sequence[Tensor]) -> Tensor:
-    """``(row, ...)``, without a copy where there is one row."""
-    return messages[0].unsqueeze(0) if len(messages) == 1 else torch.stack(list(messages))
+                torch.mul(factor, share, out=leaving)
+    return found

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ...protocols import LayerTrace
+from .contributions import stabilised
 from .leak import Leak
-from .rules import stabilised
 
 
 @dataclass(frozen=True)

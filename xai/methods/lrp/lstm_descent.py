@@ -40,8 +40,8 @@ class AveragedHead(Weights):
         return linear(inputs.mean(1), weight, bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """As `LinearMap.adjoint`: ``(row, sample, 1, unit)``, the same for every step."""
-        return (messages @ weight / inputs.shape[1]).unsqueeze(2)
+        """As `LinearMap.adjoint`: ``(sample, 1, unit)``, the same for every step."""
+        return (messages @ weight / inputs.shape[1]).unsqueeze(1)
 
 
 def lstm_descents(
@@ -61,7 +61,7 @@ def lstm_descents(
     if inputs.dim() != 3:
         raise ValueError(f"inputs have the shape {tuple(inputs.shape)}; LRP expects (sample, channel, time).")
     groups = _places_by_epsilon(rules)
-    together = samples_at_once(inputs.device, inputs.shape[2] * stack.readout().in_features)
+    together = samples_at_once(inputs.device, 2 * inputs.shape[2] * stack.readout().in_features)  # cells, messages
     head = AveragedHead.of(stack.readout())
     for first in range(0, len(inputs), together):
         traces = stack.trace(inputs[first : first + together].detach())

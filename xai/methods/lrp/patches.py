@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from math import prod
 
 import torch
@@ -75,18 +75,15 @@ class Patches:
         return found if bias is None else found.add_(bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """As `LinearMap.adjoint`, for ``messages (row, output)``: every point sums over the outputs that see it."""
+        """As `LinearMap.adjoint`, for ``messages (output,)``: every point sums over the outputs that see it."""
         samples, _, *grid = inputs.shape
         padded = [width + 2 * border for width, border in zip(grid, self.convolution.grid.padding, strict=True)]
+        order, rows, seen = self._by_point
+        of_rows = messages.repeat_interleave(self.cells.shape[1])[order]
         table = _by_cell(weight).flatten(0, 1)
-        order, rows, starts = self._points(samples * prod(padded))
-        kernel = self.cells.shape[1]
-        found = [
-            embedding_bag(rows, table, starts, mode="sum", per_sample_weights=message.repeat_interleave(kernel)[order])
-            for message in messages
-        ]
-        on_grid = torch.stack(found).unflatten(1, [samples, *padded]).movedim(-1, 2)
-        return self._padded(on_grid, -1)
+        points = torch.arange(samples * prod(padded), device=inputs.device)
+        found = embedding_bag(rows, table, torch.searchsorted(seen, points), mode="sum", per_sample_weights=of_rows)
+        return self._padded(found.unflatten(0, [samples, *padded]).movedim(-1, 1), -1)
 
     def by_sample(self, values: Tensor, samples: int) -> Tensor:
         """As `LinearMap.by_sample`, for ``values (row, output)``."""
@@ -98,16 +95,16 @@ class Patches:
         widths = [sign * width for width in reversed(self.convolution.grid.padding) for _ in range(2)]
         return pad(values, widths) if any(widths) else values
 
-    def _points(self, points: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The pairs of a chosen output and a kernel cell, ordered by the point they fall on.
+    @cached_property
+    def _by_point(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The pairs of a chosen output and a kernel cell in the order of the points they fall on.
 
-        Their order, their rows in a table by channel and cell, and where each of so many points starts.
+        That order, their rows in a table by channel and cell, and their points.
         """
-        by_point, order = self.cells.flatten().sort()
+        points, order = self.cells.flatten().sort()
         kernel = self.cells.shape[1]
         rows = (self.channel[:, None] * kernel + torch.arange(kernel, device=self.channel.device)).flatten()
-        starts = torch.searchsorted(by_point, torch.arange(points, device=by_point.device))
-        return order, rows[order], starts
+        return order, rows[order], points
 
 
 def _by_cell(weight: Tensor) -> Tensor:
@@ -117,7 +114,8 @@ def _by_cell(weight: Tensor) -> Tensor:
 
 def few_outputs(relevance: Tensor) -> list[Tensor] | None:
     """Indices of the outputs that hold ``relevance (rule, sample, channel, *grid)``; None where they are many."""
-    if relevance[0, 0].count_nonzero() > SPARSE * relevance[0, 0].numel():  # one sample tells, most of the time
+    channel = relevance[0, 0, 0]
+    if channel.count_nonzero() > SPARSE * channel.numel():  # one channel tells, most of the time
         return None
     holds = reduce(torch.logical_or, relevance.unbind())
     return list(holds.nonzero(as_tuple=True)) if holds.count_nonzero() <= SPARSE * holds.numel() else None

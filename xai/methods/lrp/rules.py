@@ -16,7 +16,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .contributions import Contributions, Message, stabilised
+from .contributions import Contributions, Message, per_unit
 
 STABILISER = 1e-6
 """Keeps the denominators of rules away from zero, where epsilon is no parameter of the rule."""
@@ -70,7 +70,7 @@ class Epsilon:
 
     def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
         """As `Rule.messages`: all contributions alike."""
-        return [(contributions.all, relevance / stabilised(contributions.total, self.epsilon))]
+        return [(contributions.all, per_unit(relevance, contributions.total, self.epsilon))]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class AlphaBeta:
         found = []
         for factor, pool in ((self.alpha, contributions.positive), (-self.beta, contributions.negative)):
             if factor:
-                found.append((pool, relevance / stabilised(pool.total, STABILISER).div_(factor)))
+                found.append((pool, per_unit(relevance, pool.total, STABILISER).mul_(factor)))
         return found
 
 
@@ -141,7 +141,7 @@ class Gamma:
         total, positive = contributions.total, contributions.positive.total
         up = total >= 0
         favoured = positive.where(up, total - positive)  # exact: below zero the negative sum is the larger
-        plain = relevance / stabilised(total + self.gamma * favoured, STABILISER)
+        plain = per_unit(relevance, total + self.gamma * favoured, STABILISER)
         raised = (1 + self.gamma) * plain
         return [(contributions.positive, raised.where(up, plain)), (contributions.negative, plain.where(up, raised))]
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
-from installation import STUDY, Installation
-from support import only
+import torch
+from installation import STUDY
 
 from flows.catalogue import STUDIES, study_named
 from flows.train import plan_training
+from models.bundle import load_bundle
 from tasks.cohorts.build import build_cohort
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
 from tasks.evaluating.evaluation import version_options
 from tasks.settings import Settings
-
-TRAIN_BRIEFLY = """
-from dataclasses import replace
-from flows import catalogue, evaluating, train
-short = catalogue.STUDIES["{study}"]
-plan = short.phantom.model_copy(update={{"recipe": replace(short.phantom.recipe, epochs=2, per_class=20)}})
-catalogue.STUDIES["{study}"] = short.model_copy(update={{"phantom": plan}})
-first = train.train("{study}", options={{"normalisation": "minmax"}})
-again = train.train("{study}", options={{"normalisation": "minmax", "v_class": "V"}})
-"""
+from tasks.training.fitting import assemble, fit
 
 
 @pytest.fixture(scope="module")
@@ -88,32 +81,16 @@ def test_a_version_that_was_registered_before_there_were_options_has_none(tmp_pa
     assert version_options(tmp_path) == {}
 
 
-@pytest.fixture(scope="module")
-def squeezed(tmp_path_factory) -> Installation:
-    """An installation whose one version was trained on minmax-normalised windows, in two epochs, twice asked for."""
-    installation = Installation(tmp_path_factory.mktemp("squeezed") / "home")
-    installation.python(TRAIN_BRIEFLY.format(study=STUDY) + "assert first['new'] and not again['new']")
-    return installation
-
-
-def test_a_version_remembers_its_options(squeezed: Installation) -> None:
-    trained = only((squeezed.home / "trainings").iterdir())
-    description = json.loads((trained / "bundle" / "version.json").read_text())
-    assert description["normalisation"] == "minmax"
-    assert description["options"] == {"normalisation": "minmax"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("run", "--study", "all", "--set", "v_class=!"), "option of mnist-scanline is v_class=!; expected none"),
-        (("evaluate", "faithfulness", STUDY, "--set", "normalisation=zscore"), "expected 'minmax', with which"),
-    ],
-)
-def test_a_wrong_option_is_answered_in_one_sentence(
-    squeezed: Installation, arguments: tuple[str, ...], words: str
-) -> None:
-    done = squeezed.plumbline(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert words in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+def test_a_version_trained_on_minmax_remembers_it(records, tmp_path, monkeypatch) -> None:
+    short = study_named(STUDY)
+    plan = short.phantom.model_copy(update={"recipe": replace(short.phantom.recipe, epochs=1, per_class=8)})
+    monkeypatch.setitem(STUDIES, STUDY, short.model_copy(update={"phantom": plan}))
+    _, _, training = built(records, tmp_path, monkeypatch, normalisation="minmax")
+    for member in range(training.members):
+        fit.fn(training, member)
+    assemble.fn(training)
+    bundle = load_bundle(training.bundle)
+    normalised = bundle.normalise(torch.tensor([[[-1.0, 3.0, 1.0]]]))
+    assert normalised.tolist() == [[[0.0, 1.0, 0.5]]]
+    assert version_options(training.bundle) == {"normalisation": "minmax"}
+    assert study_named(STUDY).with_options(version_options(training.bundle)).normalisation == "minmax"

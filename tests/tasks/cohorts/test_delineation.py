@@ -100,16 +100,16 @@ def test_a_later_slur_makes_the_qrs_end_later(phantom) -> None:
 
 
 def test_real_waves_are_plausible(real_data) -> None:
-    for record in ("100", "115"):
+    for record in ("115", "123"):
         signal, peaks, symbols = read(real_data("mitdb") / record)
         spans = milliseconds(delineate(signal, RATE, peaks), peaks)[symbols == "N"]
         (p_start, _), (start, stop), (t_start, t_stop) = (spans[:, wave].T for wave in range(3))
-        assert len(peaks) > 1_900
+        assert len(peaks) > 1_500
         assert np.isfinite(spans).mean() > 0.97
         assert 55 < np.nanmedian(stop - start) < 110
         assert 110 < np.nanmedian(start - p_start) < 220, "PR interval"
         assert (t_start > stop)[np.isfinite(t_start)].mean() > 0.95
-        assert 250 < np.nanmedian(t_stop - start) < 450, "QT interval"
+        assert 350 < np.nanmedian(t_stop - start) < 480, "QT interval"
 
 
 def test_the_bundle_branch_blocks_have_a_broad_qrs(real_data) -> None:

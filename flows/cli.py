@@ -156,7 +156,9 @@ def train(
 
 @app.command()
 def evaluate(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="`faithfulness`, `lrp-rules` or `inclusivity`")],
+    job: Annotated[
+        str, typer.Argument(metavar="JOB", help="`faithfulness`, `lrp-rules`, `demographics` or `inclusivity`")
+    ],
     study: StudyName,
     version: Annotated[str | None, typer.Option(help="a version number; default champion, else challenger")] = None,
     data: DataFolder = None,

@@ -60,7 +60,7 @@ class JobPlan(BaseModel):
 
 
 class DemographicsPlan(BaseModel):
-    """What the job `demographics` regresses: the shares of these explainers on ``factors`` of the subjects.
+    """What the job `demographics` regresses: the ``shares`` of these explainers on ``factors`` of the subjects.
 
     ``random``: columns with random intercepts in the mixed model. ``null_draws``: so often demographics are dealt to
     the subjects at random, to see how often each model finds an effect where there is none.
@@ -84,7 +84,8 @@ class Plan(BaseModel):
     """What one scale of a study does; ``subset`` says it in words, ``reading`` to the study's reader, ``network`` to the
     network's class.
 
-    Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class.
+    Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class. Shares of
+    relevance are taken on every tested sample, or on up to ``shares_per_cell`` of each member, subject and class.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -97,6 +98,7 @@ class Plan(BaseModel):
     recipe: Recipe
     per_cell: int
     per_class: int | None = None
+    shares_per_cell: int | None = None
     thorough_subjects: int = 50
     inspected_per_class: int
     shard_size: int

@@ -8,7 +8,7 @@ from tasks.cohorts.phantoms.ecg_beats import write_phantom
 from tasks.cohorts.wfdb_beats import read_beats
 
 from ..study import Plan, Published, Study
-from .lstm_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
+from .lstm_paper import DEMOGRAPHICS, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
 
 EXPLAINERS = (
     "gradient",
@@ -54,19 +54,21 @@ ECG_BEATS = Study(
         per_cell=2,
         inspected_per_class=8,
         shard_size=120,
-        jobs=jobs(EXPLAINERS, occlusion="occlusion_w10", steps=10),
+        shares_per_cell=20,
+        jobs={**jobs(EXPLAINERS, occlusion="occlusion_w10", steps=10), "demographics": DEMOGRAPHICS},
     ),
     quick=Plan(
-        subset="1,500 beats per class redrawn per epoch, 2 folds or trials, up to 6 beats of each class and "
-        "subject judged",
+        subset="1,500 beats per class redrawn per epoch, 2 folds or trials, up to 4 beats of each class and "
+        "subject judged, shares of relevance on up to 20",
         network={"hidden": (128,)},
         folds=2,
         trials=2,
         recipe=QUICK_RECIPE,
-        per_cell=6,
+        per_cell=4,
         inspected_per_class=20,
         shard_size=64,
-        jobs=jobs(EXPLAINERS, occlusion="occlusion_w10", steps=20),
+        shares_per_cell=20,
+        jobs={**jobs(EXPLAINERS, occlusion="occlusion_w10", steps=20), "demographics": DEMOGRAPHICS},
     ),
     full=Plan(
         subset="every beat trained on, 5 folds or 10 trials, up to 50 beats of each class and subject judged",
@@ -77,6 +79,6 @@ ECG_BEATS = Study(
         per_cell=50,
         inspected_per_class=50,
         shard_size=64,
-        jobs=jobs(EXPLAINERS, occlusion="occlusion_w10", steps=20),
+        jobs={**jobs(EXPLAINERS, occlusion="occlusion_w10", steps=20), "demographics": DEMOGRAPHICS},
     ),
 )

@@ -8,10 +8,11 @@ from dataclasses import replace
 from tasks.evaluating.evaluation import Job
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
+from xai.quality.demographics import Factor
 from xai.quality.metric import Group
 from xai.quality.plan import QualityPlan
 
-from ..study import JobPlan
+from ..study import DemographicsPlan, JobPlan
 
 # Under z-score the mean baseline is the zero baseline, so zero and linear interpolation are enough.
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
@@ -50,6 +51,13 @@ INSPECTIONS = (
     "sequence-length",
     "missing-values",
 )
+
+
+DEMOGRAPHICS = DemographicsPlan(
+    shares=("lrp_epsilon", "lrp_epsilon_e0.1", "gradient_x_input"),
+    factors=(Factor("age"), Factor("sex", levels=("F", "M"))),
+)
+"""Shares of P, QRS and T; occlusion would cost an hour on every beat."""
 
 
 def jobs(

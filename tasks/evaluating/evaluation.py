@@ -142,7 +142,7 @@ class Evaluation(BaseModel):
         )
         if not evaluation.samples_file.exists():
             evaluation.tables.mkdir(parents=True, exist_ok=True)
-            write_table(tested_samples(cohort, bundle, mode), evaluation.tested_file)
+            write_table(tested_samples(cohort, bundle, mode, configuration["shares_per_cell"]), evaluation.tested_file)
             samples = select_samples(
                 cohort,
                 judging_members(cohort, bundle),
@@ -184,17 +184,21 @@ def select_samples(
     return chosen.assign(shard=shard)
 
 
-def tested_samples(cohort: Cohort, bundle: Path, mode: Mode) -> pd.DataFrame:
+def tested_samples(cohort: Cohort, bundle: Path, mode: Mode, per_cell: int | None = None) -> pd.DataFrame:
     """Which member explains which sample, where all are asked: columns ``sample`` and ``member``.
 
     Corrected: each sample once, by the member that may judge it. Paper: every member's whole test part, so that a
-    sample drawn for several tests enters as often.
+    sample drawn for several tests enters as often. Up to ``per_cell`` of each member, subject and class (None: all).
     """
     if mode == "paper":
         splits = pd.read_parquet(bundle / SPLITS_FILE)
         pairs = splits.loc[splits["part"] == "test", ["sample", "member"]]
     else:
         pairs = judging_members(cohort, bundle).rename("member").rename_axis("sample").reset_index()
+    if per_cell is not None:
+        cells = pairs.join(cohort.samples[["subject", "label"]], on="sample")
+        shuffled = cells.sample(frac=1.0, random_state=np.random.default_rng(SELECTION_SEED))
+        pairs = shuffled.groupby(["member", "subject", "label"]).head(per_cell)[["sample", "member"]]
     return pairs.sort_values(["member", "sample"], ignore_index=True)
 
 

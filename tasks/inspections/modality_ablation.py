@@ -18,6 +18,7 @@ from ..evaluating.judges import MEAN_OF_MEMBERS
 from .affordable import by_judge
 from .finding import Drawn, Finding
 from .inspected import Inspected
+from .relevance_shares import in_order
 from .subject_means import interval_text, one_row, subject_means
 
 REFERENCE_SAMPLES = 400
@@ -37,7 +38,7 @@ def inspect(looked: Inspected) -> Finding:
     rows = looked.some()
     effects = pd.concat(_effects(looked, rows), ignore_index=True)
     table = subject_means(effects, ["channel", "ablation", "quantity"])
-    shares = group_shares(looked.shares_taken().assign(all="all"), by=("all",))
+    shares = in_order(looked, group_shares(looked.shares_taken(), by=()))
     kind = looked.cohort.subject_kind
     n = f"{len(rows)} samples of {rows['subject'].nunique()} {kind}s"
     return Finding(

@@ -23,43 +23,41 @@ an epsilon far above the activations nearly all relevance is absorbed on the way
 def inspect(looked: Inspected) -> Finding:
     """Shares over folds (Ellis et al., 2021, Figure 1) and by true and predicted class (Figure 2)."""
     shares = looked.shares_taken()
-    whole = group_shares(shares.assign(all="all"), by=("all",)).drop(columns="all")
-    by_fold = group_shares(shares, by=("fold",), resamples=1)
-    by_group = group_shares(shares)
-    by_group_fold = group_shares(shares, by=("true", "predicted", "fold"), resamples=1)
-    order = _in_order(looked, shares)
+    whole = in_order(looked, group_shares(shares, by=()))
+    by_fold = in_order(looked, group_shares(shares, by=("fold",), resamples=1))
+    by_group = in_order(looked, group_shares(shares))
+    by_group_fold = in_order(looked, group_shares(shares, by=("true", "predicted", "fold"), resamples=1))
     return Finding(
         title="Which part of the input does the relevance fall on?",
         text=TEXT,
-        verdicts=tuple(_orders(order(whole))),
+        verdicts=tuple(_orders(whole)),
         figures={
             "modality-shares": Drawn(
                 "Percent of absolute relevance on each part of the input, by rule; a point is a fold.",
-                modality_shares(order(by_fold), title="Where does the relevance go?"),
+                modality_shares(by_fold, title="Where does the relevance go?"),
             ),
             "share-groups": Drawn(
                 "The same by true class (row) and predicted class (column): boxes over folds, pooled share with its "
                 "95 % interval over subjects.",
-                share_groups(
-                    order(by_group), order(by_group_fold), looked.classes, title="Shares by true and predicted class"
-                ),
+                share_groups(by_group, by_group_fold, looked.classes, title="Shares by true and predicted class"),
             ),
         },
-        tables={"shares": order(whole), "shares_by_fold": order(by_fold), "shares_by_group": order(by_group)},
+        tables={"shares": whole, "shares_by_fold": by_fold, "shares_by_group": by_group},
     )
 
 
-def _in_order(looked: Inspected, shares: pd.DataFrame):  # type: ignore[no-untyped-def]
-    """Puts rows into the catalogue's order of explainers and the cohort's order of parts."""
-    explainers, parts = list(dict.fromkeys(shares["explainer"])), list(dict.fromkeys(shares["part"]))
-
-    def ordered(table: pd.DataFrame) -> pd.DataFrame:
-        places = {"explainer": explainers, "part": parts, "true": looked.classes, "predicted": looked.classes}
-        keys = [name for name in ("explainer", "fold", "true", "predicted", "part") if name in table]
-        ranks = pd.DataFrame({k: table[k].map(list(places[k]).index) if k in places else table[k] for k in keys})
-        return table.loc[ranks.sort_values(keys).index].reset_index(drop=True)
-
-    return ordered
+def in_order(looked: Inspected, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a table in the order of explainers and parts that the shares have, and of the cohort's classes."""
+    shares = looked.shares_taken()
+    places = {
+        "explainer": list(dict.fromkeys(shares["explainer"])),
+        "part": list(dict.fromkeys(shares["part"])),
+        "true": list(looked.classes),
+        "predicted": list(looked.classes),
+    }
+    keys = [name for name in ("explainer", "fold", "true", "predicted", "part") if name in table]
+    ranks = pd.DataFrame({key: table[key].map(places[key].index) if key in places else table[key] for key in keys})
+    return table.loc[ranks.sort_values(keys).index].reset_index(drop=True)
 
 
 def _orders(whole: pd.DataFrame) -> Iterator[str]:

@@ -157,7 +157,7 @@ def train(
 @app.command()
 def evaluate(
     job: Annotated[
-        str, typer.Argument(metavar="JOB", help="`faithfulness`, `lrp-rules`, `demographics` or `inclusivity`")
+        str, typer.Argument(metavar="JOB", help="`faithfulness`, `lrp-rules`, `inclusivity`, `demographics`")
     ],
     study: StudyName,
     version: Annotated[str | None, typer.Option(help="a version number; default champion, else challenger")] = None,

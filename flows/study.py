@@ -81,8 +81,9 @@ class DemographicsPlan(BaseModel):
 
 
 class Plan(BaseModel):
-    """What one scale of a study does; ``subset`` says it in words, ``reading`` to the study's reader, ``network`` to the
-    network's class.
+    """What one scale of a study does; ``subset`` says it in words.
+
+    ``reading`` are arguments of the study's reader, ``network`` of its network.
 
     Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class. Shares of
     relevance are taken on every tested sample, or on up to ``shares_per_cell`` of each member, subject and class.

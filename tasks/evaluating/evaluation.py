@@ -184,7 +184,7 @@ def select_samples(
     return chosen.assign(shard=shard)
 
 
-def tested_samples(cohort: Cohort, bundle: Path, mode: Mode, per_cell: int | None = None) -> pd.DataFrame:
+def tested_samples(cohort: Cohort, bundle: Path, mode: Mode, per_cell: int | None) -> pd.DataFrame:
     """Which member explains which sample, where all are asked: columns ``sample`` and ``member``.
 
     Corrected: each sample once, by the member that may judge it. Paper: every member's whole test part, so that a

@@ -184,6 +184,18 @@ def test_a_folded_norm_gives_the_relevance_of_the_one_map_that_it_is_part_of(bef
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+def test_a_norm_before_padding_is_left_alone_because_its_shift_does_not_reach_the_border():
+    torch.manual_seed(9)
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Conv1d(2, 1, 3, padding=1), nn.Flatten()).double().eval()
+    nn.init.normal_(model[0].bias)
+    inputs, targets = torch.randn(3, 2, 5, dtype=torch.float64), torch.tensor([0, 4, 2])
+    (run,) = relevance_runs(model, inputs, targets, [Epsilon()])
+    logits = model(inputs).gather(1, targets[:, None])[:, 0].detach()
+    torch.testing.assert_close(torch.from_numpy(run.account.relevance_in.to_numpy()[::2].copy()), logits)
+    (after,) = relevances(model[1:], model[0](inputs).detach(), targets, [Epsilon()])
+    torch.testing.assert_close(run.relevance, after)
+
+
 def test_a_norm_beside_no_linear_map_passes_relevance():
     torch.manual_seed(10)
     model = nn.Sequential(nn.ReLU(), nn.BatchNorm1d(3), nn.ReLU()).double().eval()

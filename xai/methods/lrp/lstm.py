@@ -95,7 +95,8 @@ def _back_through_time(
     is what the cell before receives, and ``added (time, sample, unit)`` the candidate's message. The output
     of a step, which equals its cell in relevance, also fed the next candidate through ``weight_hidden``.
     """
-    cells, messages = entering.clone(), torch.empty_like(entering)
+    cells = entering.clone(memory_format=torch.contiguous_format)
+    messages = torch.empty_like(cells)
     torch.mul(cells[-1], added[-1], out=messages[-1])
     after = list(zip(cells[1:], messages[1:], kept, strict=True))
     here = list(zip(cells[:-1], messages[:-1], added[:-1], hidden[:-1], strict=True))

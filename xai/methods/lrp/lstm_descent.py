@@ -71,7 +71,7 @@ def lstm_descents(
         for epsilon, places in groups.items():
             chosen = [rule_for(rules[place], HEAD) for place in places]
             top = LinearPass.down(contributions, start.leaving.expand(len(places), -1, -1), chosen)
-            layers = _through_layers(traces, top.leaving.permute(2, 0, 1, 3).contiguous(), epsilon)
+            layers = _through_layers(traces, top.leaving.permute(2, 0, 1, 3), epsilon)
             leaks: list[Leak] = []
             if accounting:
                 leaks = [start.leak(len(places)), _head_leak(top), *(layer.leak() for layer in layers)]

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "models": {"models"},
 }
 TORCH_ONLY = {"mlflow", "prefect", "lightning", "sqlalchemy", "wfdb", "mne", "nibabel", "zarr", "xarray"}
-STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals")
+STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals", "sleep-stages", "sleep-spindles")
 
 
 def _sources(package: str) -> list[Path]:

@@ -1,8 +1,10 @@
-"""What `plumbline run --study all` leaves behind: every study of paper 1 judged by every job, with its figures."""
+"""What `plumbline run --study all` leaves behind: every study judged by every job, with its paper's figures."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,7 @@ from installation import Installation
 from support import only
 
 STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals")
+SLEEP = ("sleep-stages", "sleep-spindles")
 JOBS = ("faithfulness", "lrp-rules", "inclusivity")
 FIGURES = {
     "ecg-beats": {1, 2, 3, 6, 7},
@@ -45,12 +48,12 @@ def primary(everything: Installation, study: str, job: str, metric: str, baselin
 
 def test_the_closing_table_names_every_study_and_its_gate(everything: Installation) -> None:
     shown = (everything.home / "closing-table.txt").read_text()
-    for study in STUDIES:
+    for study in (*STUDIES, *SLEEP):
         assert study in shown
     assert shown.count("passed") >= len(STUDIES)
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", [*STUDIES, *SLEEP])
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_is_done_and_browsable(everything: Installation, study: str, job: str) -> None:
     folder = evaluation(everything, study, job)
@@ -118,6 +121,63 @@ def test_the_paper_twin_runs_beside_the_corrected_occlusion(everything: Installa
     """As printed, high marks what does not matter: removing it first leaves the score standing."""
     scores = primary(everything, "ecg-beats", "faithfulness", "deletion_auc", "zero")
     assert scores.loc["occlusion_w10-paper", "mean"] > scores.loc["occlusion_w10", "ci_high"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_figures_1_to_4_of_the_sleep_paper_bear_its_numbers(everything: Installation, number: int) -> None:
+    job = "demographics" if number == 4 else "lrp-rules"
+    folder = evaluation(everything, "sleep-stages", job) / "figures"
+    assert (folder / f"paper3-fig{number}.png").stat().st_size > 5_000
+    assert (folder / f"paper3-fig{number}.html").exists() == (number == 3)
+
+
+def test_shares_of_relevance_are_whole_and_stand_in_the_ledger(everything: Installation) -> None:
+    """Every epoch's shares sum to 100, each epoch is explained once, and the ledger holds the subjects' means."""
+    folder = evaluation(everything, "sleep-stages", "demographics")
+    shares = pd.concat([pd.read_parquet(path) for path in sorted((folder / "shares").glob("*.parquet"))])
+    assert set(shares["part"]) == {"EEG Fpz-Cz", "EOG horizontal", "EMG submental"}
+    sums = shares.groupby(["sample", "explainer"])["share"].sum()
+    assert (sums - 100).abs().max() < 1e-6
+    assert not shares.duplicated(["sample", "explainer", "part"]).any()
+    with closing(sqlite3.connect(everything.home / "ledger.db")) as ledger:
+        query = "SELECT count(DISTINCT subject), count(*) FROM shares WHERE key = ?"
+        subjects, rows = ledger.execute(query, (folder.name,)).fetchone()
+    assert subjects == 12
+    assert rows == 12 * 5 * shares["explainer"].nunique() * 3
+
+
+def test_demographics_dealt_at_random_fool_the_papers_model_and_not_the_primary_one(everything: Installation) -> None:
+    rates = table(evaluation(everything, "sleep-stages", "demographics"), "false_positive_rates")
+    by_model = rates.groupby("model")["false_positive_rate"].mean()
+    assert by_model["subject_mean"] < 0.08
+    assert by_model["ols"] > 2 * by_model["subject_mean"]
+
+
+def test_a_heartbeats_relevance_is_divided_among_its_waves(everything: Installation) -> None:
+    coefficients = table(evaluation(everything, "ecg-beats", "demographics"), "coefficients")
+    assert set(coefficients["part"]) == {"P", "QRS", "T", "other"}
+    assert set(coefficients["factor"]) == {"age", "sex"}
+    declared = coefficients[(coefficients["family"] == "correct") & (coefficients["model"] == "subject_mean")]
+    assert declared["q"].notna().any()
+
+
+def test_explanations_of_sleep_lie_on_the_planted_elements(everything: Installation) -> None:
+    """Quiet elements beside loud hum: relevance finds them, loudness does not."""
+    comparisons = table(evaluation(everything, "sleep-stages", "inclusivity"), "comparisons")
+    mass = comparisons[
+        (comparisons["metric"] == "relevance_mass_area_corrected") & (comparisons["family"] == "controls")
+    ]
+    for control in ("random", "amplitude"):
+        row = only(mass[(mass["first"] == "lrp_epsilon_e0.01") & (mass["second"] == control)].itertuples())
+        assert row.ci_low > 0.1, f"against {control}: {row.verdict}"
+
+
+def test_maps_are_held_against_each_experts_marks(everything: Installation) -> None:
+    marks = table(evaluation(everything, "sleep-spindles", "inclusivity"), "expert_marks")
+    assert set(marks["marks"]) == {"expert 1", "expert 2", "both experts"}
+    random = marks[marks["explainer"] == "random"]
+    assert (random["ci_low"] < 0.1).all()
+    assert (random["mean"].abs() < 0.1).all()
 
 
 def test_a_job_that_is_not_defined_is_bad_usage(everything: Installation) -> None:

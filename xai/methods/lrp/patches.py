@@ -25,10 +25,11 @@ class Patches:
     """A convolution, as a `LinearMap` to ``output`` chosen ones of its outputs.
 
     ``sample`` and ``channel (output,)`` say which they are; ``cells (output, kernel)`` counts the points of the
-    padded grid that they see, through all samples.
+    padded grid that they see, through all ``samples``.
     """
 
     convolution: Convolved
+    samples: int
     sample: Tensor
     channel: Tensor
     cells: Tensor
@@ -44,7 +45,7 @@ class Patches:
             seen = (position * grid.stride[axis])[:, None] + offsets
             width = inputs.shape[2 + axis] + 2 * grid.padding[axis]
             cells = (cells[:, :, None] * width + seen[:, None]).flatten(1)
-        return cls(convolution, sample, channel, cells)
+        return cls(convolution, len(inputs), sample, channel, cells)
 
     @property
     def weight(self) -> Tensor:
@@ -69,10 +70,11 @@ class Patches:
     def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """As `LinearMap.apply`: the chosen outputs ``(output,)`` of ``inputs (sample, channel, *grid)``."""
         points = self._padded(inputs, 1).movedim(1, -1).flatten(0, -2)
-        seen = points.index_select(0, self.cells.flatten()).unflatten(0, self.cells.shape).flatten(1)
-        by_output = _by_cell(weight).flatten(1).index_select(0, self.channel)
-        found = seen.mul_(by_output).sum(1)
-        return found if bias is None else found.add_(bias)
+        found = inputs.new_zeros(len(self.cells)) if bias is None else bias.clone()
+        for cell, of_cell in zip(self.cells.t(), weight.flatten(2).permute(2, 0, 1), strict=True):
+            by_output = of_cell.contiguous().index_select(0, self.channel)
+            found += torch.linalg.vecdot(points.index_select(0, cell), by_output)
+        return found
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`, for ``messages (output,)``: every point sums over the outputs that see it."""
@@ -80,14 +82,14 @@ class Patches:
         padded = [width + 2 * border for width, border in zip(grid, self.convolution.grid.padding, strict=True)]
         order, rows, seen = self._by_point
         of_rows = messages.repeat_interleave(self.cells.shape[1])[order]
-        table = _by_cell(weight).flatten(0, 1)
+        table = weight.flatten(2).transpose(1, 2).flatten(0, 1)  # by channel and cell
         points = torch.arange(samples * prod(padded), device=inputs.device)
         found = embedding_bag(rows, table, torch.searchsorted(seen, points), mode="sum", per_sample_weights=of_rows)
         return self._padded(found.unflatten(0, [samples, *padded]).movedim(-1, 1), -1)
 
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+    def by_sample(self, values: Tensor) -> Tensor:
         """As `LinearMap.by_sample`, for ``values (row, output)``."""
-        found = torch.zeros(len(values), samples, dtype=torch.float64, device=values.device)
+        found = torch.zeros(len(values), self.samples, dtype=torch.float64, device=values.device)
         return found.index_add_(1, self.sample, values.double())
 
     def _padded(self, values: Tensor, sign: int) -> Tensor:
@@ -105,11 +107,6 @@ class Patches:
         kernel = self.cells.shape[1]
         rows = (self.channel[:, None] * kernel + torch.arange(kernel, device=self.channel.device)).flatten()
         return order, rows[order], points
-
-
-def _by_cell(weight: Tensor) -> Tensor:
-    """Weights ``(output, kernel cell, input)``."""
-    return weight.flatten(2).transpose(1, 2)
 
 
 def few_outputs(relevance: Tensor) -> list[Tensor] | None:

@@ -9,8 +9,10 @@ An attribution has the shape of the inputs. A name states the parameters that di
 - ``occlusion_w<width>[_s<stride>][_v<value>][_scan<columns>][_single][-paper]``: widths and strides per axis are
   joined by x (``occlusion_w5x5``), the value is a number, ``mean`` or ``mode``, and scan means that time is the
   scan line of an image of that many columns
-- ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus``, ``lrp_alpha<alpha>beta<beta>``, ``lrp_gamma_g<gamma>``, for
-  networks that LRP can walk
+- ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus`` (alpha 1, beta 0), ``lrp_alpha<alpha>beta<beta>``,
+  ``lrp_gamma_g<gamma>``, ``lrp_zbox_l<low>_h<high>``, ``lrp_wsquare``, ``lrp_flat``, and by position
+  ``lrp_composite_epsilon_plus[_flat]``, ``lrp_composite_epsilon_alpha2beta1[_flat]``,
+  ``lrp_composite_epsilon_gamma_box_l<low>_h<high>``, for networks that LRP can walk
 - the controls ``random`` and ``amplitude``
 """
 

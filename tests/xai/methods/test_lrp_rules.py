@@ -80,7 +80,8 @@ def test_a_head_shares_as_the_matrix_of_its_contributions(rule, seed, bias, rect
     hidden, relevance = torch.randn(3, 5, 6).double(), torch.randn(1, 3, 4).double()
     hidden = hidden.relu() if rectified else hidden
     linear = AveragedHead.of(head)
-    contributions = Contributions(linear, hidden, linear.apply(hidden, linear.weight) + linear.bias)
+    by_step = hidden.transpose(0, 1)
+    contributions = Contributions(linear, by_step, linear.apply(by_step, linear.weight, linear.bias))
     found = LinearPass.down(contributions, relevance, [rule])
     of_bias, of_epsilon = found.kept()
     for sample in range(3):
@@ -88,7 +89,7 @@ def test_a_head_shares_as_the_matrix_of_its_contributions(rule, seed, bias, rect
         weight = head.weight.detach().numpy()
         expected = naive(weight, offsets, hidden[sample].numpy(), relevance[0, sample].numpy(), rule)
         scale = max(1.0, np.abs(expected["leaving"]).sum())
-        np.testing.assert_allclose(found.leaving[0, sample], expected["leaving"], rtol=0, atol=1e-10 * scale)
+        np.testing.assert_allclose(found.leaving[0, :, sample], expected["leaving"], rtol=0, atol=1e-10 * scale)
         assert float(of_bias[0, sample]) == pytest.approx(expected["bias"], abs=1e-10 * scale)
         assert float(of_epsilon[0, sample]) == pytest.approx(expected["epsilon"], abs=1e-10 * scale)
 

@@ -49,7 +49,7 @@ class LinearMap(Protocol):
         """
         ...
 
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+    def by_sample(self, values: Tensor) -> Tensor:
         """Sums ``(row, sample)`` in float64 of ``values (row, ...)`` on the outputs."""
         ...
 

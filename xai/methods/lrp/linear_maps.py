@@ -38,7 +38,7 @@ class Weights:
         """As `LinearMap.below`."""
         return self.weight.clamp(max=0)
 
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+    def by_sample(self, values: Tensor) -> Tensor:
         """As `LinearMap.by_sample`."""
         return summed(values)
 

@@ -34,10 +34,9 @@ class LinearPass:
 
     def kept(self) -> tuple[Tensor, Tensor]:
         """What the bias and the stabiliser kept, each ``(rule, sample)`` in float64."""
-        samples = self.leaving.shape[1]
         of_bias = torch.stack([_total((message, pool.bias) for pool, message in pairs) for pairs in self.messages])
         handed = torch.stack([_total((message, pool.total) for pool, message in pairs) for pairs in self.messages])
-        return self.linear.by_sample(of_bias, samples), self.linear.by_sample(self.relevance - handed, samples)
+        return self.linear.by_sample(of_bias), self.linear.by_sample(self.relevance - handed)
 
 
 def _total(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:

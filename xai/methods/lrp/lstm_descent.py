@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -36,12 +37,12 @@ class AveragedHead(Weights):
         return cls(weight, weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach())
 
     def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """As `LinearMap.apply`: class scores ``(sample, class)`` of hidden states ``(sample, time, unit)``."""
-        return linear(inputs.mean(1), weight, bias)
+        """As `LinearMap.apply`: class scores ``(sample, class)`` of hidden states ``(time, sample, unit)``."""
+        return linear(inputs.mean(0), weight, bias)
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
-        """As `LinearMap.adjoint`: ``(sample, 1, unit)``, the same for every step."""
-        return (messages @ weight / inputs.shape[1]).unsqueeze(1)
+        """As `LinearMap.adjoint`: ``(sample, unit)``, the same for every step."""
+        return messages @ weight / len(inputs)
 
 
 def lstm_descents(
@@ -65,13 +66,13 @@ def lstm_descents(
     head = AveragedHead.of(stack.readout())
     for first in range(0, len(inputs), together):
         traces = stack.trace(inputs[first : first + together].detach())
-        hidden = traces[-1].hidden.detach()
+        hidden = traces[-1].hidden.detach().transpose(0, 1)
         contributions = Contributions(head, hidden, head.apply(hidden, head.weight, head.bias))
         start = ScorePass.down(contributions.total, targets[first : first + together], score)
         for epsilon, places in groups.items():
             chosen = [rule_for(rules[place], HEAD) for place in places]
             top = LinearPass.down(contributions, start.leaving.expand(len(places), -1, -1), chosen)
-            layers = _through_layers(traces, top.leaving.permute(2, 0, 1, 3), epsilon)
+            layers = _through_layers(traces, top.leaving.transpose(0, 1), epsilon)
             leaks: list[Leak] = []
             if accounting:
                 leaks = [start.leak(len(places)), _head_leak(top), *(layer.leak() for layer in layers)]
@@ -79,7 +80,7 @@ def lstm_descents(
 
 
 def _head_leak(head: LinearPass) -> Leak:
-    return Leak(HEAD.name, summed(head.relevance), summed(head.leaving), *head.kept())
+    return Leak(HEAD.name, summed(head.relevance), head.leaving.sum((1, 3), dtype=torch.float64), *head.kept())
 
 
 def _through_layers(traces: Sequence[LayerTrace], relevance: Tensor, epsilon: float) -> list[LSTMPass]:

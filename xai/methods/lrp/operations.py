@@ -70,6 +70,28 @@ class Copying:
 
 
 @dataclass(frozen=True)
+class Winning:
+    """A max pool: the winner of each window takes all. ``with_winners`` is the pool that also says where they are.
+
+    The same as `Copying`, with the winners looked up once for all rules.
+    """
+
+    with_winners: Callable[[Tensor], Any]
+
+    def forward(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """As `Operation.forward`: the function itself."""
+        return function
+
+    def down(self, call: Call, relevance: Tensor, rules: Sequence[Rule]) -> Passed:
+        """As `Operation.down`."""
+        (inputs,), relevance = call.inputs, relevance.flatten(3)
+        winners = self.with_winners(inputs)[1].flatten(2).expand_as(relevance)
+        leaving = inputs.new_zeros(len(relevance), *inputs.shape)
+        leaving.flatten(3).scatter_add_(3, winners, relevance)
+        return Passed([leaving])
+
+
+@dataclass(frozen=True)
 class Summing:
     """A sum of signals with fixed weights: relevance is shared by contribution, stabilised by `STABILISER`.
 

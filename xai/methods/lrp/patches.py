@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from math import prod
 
 import torch
@@ -19,16 +19,20 @@ from .linear_maps import Convolved
 SPARSE = 1 / 32
 """Share of outputs with relevance up to which gathering is cheaper than a convolution over the whole grid."""
 
+SKIPPED = 101
+"""One output in so many is looked at first: a prime, so that no axis of a grid is always met at the same place."""
+
 
 @dataclass(frozen=True)
 class Patches:
     """A convolution, as a `LinearMap` to ``output`` chosen ones of its outputs.
 
     ``sample`` and ``channel (output,)`` say which they are; ``cells (output, kernel)`` counts the points of the
-    padded grid that they see, through all samples.
+    padded grid that they see, through all ``samples``.
     """
 
     convolution: Convolved
+    samples: int
     sample: Tensor
     channel: Tensor
     cells: Tensor
@@ -44,7 +48,7 @@ class Patches:
             seen = (position * grid.stride[axis])[:, None] + offsets
             width = inputs.shape[2 + axis] + 2 * grid.padding[axis]
             cells = (cells[:, :, None] * width + seen[:, None]).flatten(1)
-        return cls(convolution, sample, channel, cells)
+        return cls(convolution, len(inputs), sample, channel, cells)
 
     @property
     def weight(self) -> Tensor:
@@ -69,10 +73,11 @@ class Patches:
     def apply(self, inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """As `LinearMap.apply`: the chosen outputs ``(output,)`` of ``inputs (sample, channel, *grid)``."""
         points = self._padded(inputs, 1).movedim(1, -1).flatten(0, -2)
-        seen = points.index_select(0, self.cells.flatten()).unflatten(0, self.cells.shape).flatten(1)
-        by_output = _by_cell(weight).flatten(1).index_select(0, self.channel)
-        found = seen.mul_(by_output).sum(1)
-        return found if bias is None else found.add_(bias)
+        found = inputs.new_zeros(len(self.cells)) if bias is None else bias.clone()
+        for cell, of_cell in zip(self.cells.t(), weight.flatten(2).permute(2, 0, 1), strict=True):
+            by_output = of_cell.contiguous().index_select(0, self.channel)
+            found += torch.linalg.vecdot(points.index_select(0, cell), by_output)
+        return found
 
     def adjoint(self, messages: Tensor, weight: Tensor, inputs: Tensor) -> Tensor:
         """As `LinearMap.adjoint`, for ``messages (output,)``: every point sums over the outputs that see it."""
@@ -80,14 +85,14 @@ class Patches:
         padded = [width + 2 * border for width, border in zip(grid, self.convolution.grid.padding, strict=True)]
         order, rows, seen = self._by_point
         of_rows = messages.repeat_interleave(self.cells.shape[1])[order]
-        table = _by_cell(weight).flatten(0, 1)
+        table = weight.flatten(2).transpose(1, 2).flatten(0, 1)  # by channel and cell
         points = torch.arange(samples * prod(padded), device=inputs.device)
         found = embedding_bag(rows, table, torch.searchsorted(seen, points), mode="sum", per_sample_weights=of_rows)
         return self._padded(found.unflatten(0, [samples, *padded]).movedim(-1, 1), -1)
 
-    def by_sample(self, values: Tensor, samples: int) -> Tensor:
+    def by_sample(self, values: Tensor) -> Tensor:
         """As `LinearMap.by_sample`, for ``values (row, output)``."""
-        found = torch.zeros(len(values), samples, dtype=torch.float64, device=values.device)
+        found = torch.zeros(len(values), self.samples, dtype=torch.float64, device=values.device)
         return found.index_add_(1, self.sample, values.double())
 
     def _padded(self, values: Tensor, sign: int) -> Tensor:
@@ -107,15 +112,11 @@ class Patches:
         return order, rows[order], points
 
 
-def _by_cell(weight: Tensor) -> Tensor:
-    """Weights ``(output, kernel cell, input)``."""
-    return weight.flatten(2).transpose(1, 2)
-
-
 def few_outputs(relevance: Tensor) -> list[Tensor] | None:
     """Indices of the outputs that hold ``relevance (rule, sample, channel, *grid)``; None where they are many."""
-    channel = relevance[0, 0, 0]
-    if channel.count_nonzero() > SPARSE * channel.numel():  # one channel tells, most of the time
+    some = relevance[0].flatten()[::SKIPPED]
+    if some.count_nonzero() > SPARSE * some.numel():
         return None
-    holds = reduce(torch.logical_or, relevance.unbind())
-    return list(holds.nonzero(as_tuple=True)) if holds.count_nonzero() <= SPARSE * holds.numel() else None
+    held = torch.cat([share.flatten().nonzero()[:, 0] for share in relevance]).unique()
+    few = len(held) <= SPARSE * relevance[0].numel()
+    return list(torch.unravel_index(held, relevance.shape[1:])) if few else None

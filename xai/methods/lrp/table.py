@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from .graph import Operation
-from .operations import Copying, Identity, Passing, Summing
+from .operations import Copying, Identity, Passing, Summing, Winning
 
 PASSING, IDENTITY, COPYING, PADDING, SUMMING = Passing(), Identity(), Copying(), Copying(constants=True), Summing()
 
@@ -29,8 +30,6 @@ LAYERS: Mapping[type[nn.Module], Operation] = {
     **_each(nn, "Tanh Sigmoid LogSigmoid Hardtanh Hardswish Hardsigmoid", PASSING),
     **_each(nn, "BatchNorm1d BatchNorm2d BatchNorm3d", PASSING),
     **_each(nn, "Identity Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout", IDENTITY),
-    **_each(nn, "MaxPool1d MaxPool2d MaxPool3d", COPYING),
-    **_each(nn, "AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d", COPYING),
     **_each(nn, "Flatten Unflatten PixelShuffle PixelUnshuffle ChannelShuffle UpsamplingNearest2d", COPYING),
     **_each(nn, "ReflectionPad1d ReflectionPad2d ReflectionPad3d", COPYING),
     **_each(nn, "ReplicationPad1d ReplicationPad2d ReplicationPad3d", COPYING),
@@ -38,7 +37,7 @@ LAYERS: Mapping[type[nn.Module], Operation] = {
     **_each(nn, "AvgPool1d AvgPool2d AvgPool3d UpsamplingBilinear2d", SUMMING),
     **_each(nn, "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d", SUMMING),
 }
-"""By the type of a layer; linear maps have weights, upsampling depends on its mode: they are not here."""
+"""By the type of a layer. Not here: linear maps have weights, max pools and upsampling depend on their settings."""
 
 FUNCTIONS: Mapping[Any, Operation] = {
     **_each(torch, "relu relu_ tanh sigmoid mul div neg clone", PASSING),
@@ -68,10 +67,19 @@ METHODS: Mapping[str, Operation] = {
 """By the name of a method of tensors."""
 
 
+MaxPool = nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d
+AdaptiveMaxPool = nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool3d
+
+_MAX_POOLS = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
+_ADAPTIVE_MAX_POOLS = (functional.adaptive_max_pool1d, functional.adaptive_max_pool2d, functional.adaptive_max_pool3d)
+
+
 def operation_of(function: Callable[..., Any] | str, keywords: Mapping[str, Any]) -> Operation | None:
     """The operation of a layer without weights, of a function or of a method's name; None where LRP knows none."""
     if isinstance(function, str):
         return METHODS.get(function)
+    if isinstance(function, MaxPool | AdaptiveMaxPool):
+        return _max_pool(function)
     if isinstance(function, nn.Upsample):
         return _upsampling(function.mode)
     if isinstance(function, nn.Module):
@@ -79,6 +87,17 @@ def operation_of(function: Callable[..., Any] | str, keywords: Mapping[str, Any]
     if function is functional.interpolate:
         return _upsampling(keywords.get("mode", "nearest"))
     return FUNCTIONS.get(function)
+
+
+def _max_pool(layer: MaxPool | AdaptiveMaxPool) -> Operation:
+    """The winner takes all; a layer that returns its winners beside the maxima copies, as all that comes in pieces."""
+    if layer.return_indices:
+        return COPYING
+    axes = int(type(layer).__name__[-2])
+    if isinstance(layer, AdaptiveMaxPool):
+        return Winning(partial(_ADAPTIVE_MAX_POOLS[axes - 1], output_size=layer.output_size, return_indices=True))
+    settings = {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation", "ceil_mode")}
+    return Winning(partial(_MAX_POOLS[axes - 1], **settings, return_indices=True))
 
 
 def _upsampling(mode: str) -> Operation:

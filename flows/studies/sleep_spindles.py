@@ -43,7 +43,7 @@ SLEEP_SPINDLES = Study(
         network={"width": 8},
         folds=6,
         trials=6,
-        recipe=replace(QUICK_RECIPE, epochs=20),
+        recipe=QUICK_RECIPE,
         per_cell=30,
         thorough_subjects=6,
         inspected_per_class=100,

@@ -53,7 +53,7 @@ MNIST_SCANLINE = Study(
         network={"hidden": (64,)},
         folds=2,
         trials=2,
-        recipe=replace(PHANTOM_RECIPE, learning_rate=2e-2, per_class=None, batch_size=32, epochs=75, dropout=0.1),
+        recipe=replace(PHANTOM_RECIPE, per_class=None, batch_size=16, epochs=60, dropout=0.1),
         per_cell=1,
         per_class=16,
         thorough_subjects=20,

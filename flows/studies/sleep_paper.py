@@ -28,7 +28,7 @@ PHANTOM_RECIPE = Recipe(
     per_class=100,
     dropout=0.01,
 )
-QUICK_RECIPE = replace(PHANTOM_RECIPE, learning_rate=2e-3, epochs=20, per_class=300)
+QUICK_RECIPE = replace(PHANTOM_RECIPE, learning_rate=1e-3, epochs=20, per_class=300)
 PAPER_RECIPE = Recipe(
     learning_rate=1e-3,
     decay="plateau",

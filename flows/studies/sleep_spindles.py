@@ -30,7 +30,7 @@ SLEEP_SPINDLES = Study(
         network={"width": 4},
         folds=2,
         trials=2,
-        recipe=replace(PHANTOM_RECIPE, per_class=200, epochs=20),
+        recipe=replace(PHANTOM_RECIPE, learning_rate=1e-3, per_class=200, epochs=20),
         per_cell=3,
         thorough_subjects=6,
         inspected_per_class=20,

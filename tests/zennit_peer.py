@@ -1,15 +1,13 @@
-"""zennit as a peer: imported without torchvision, which it asks for only to know two blocks by type."""
+"""zennit as a peer: its rules, composites and attributor, asked as ours are."""
 
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
 from typing import Any
 
-import pytest
 import torch
+from peers import peer
 from torch import Tensor, nn
 
 from xai.methods.lrp import AlphaBeta, AnyRule, Epsilon, Flat, Gamma, WSquare, ZBox
@@ -19,14 +17,7 @@ Start = Callable[[Tensor], Tensor]
 
 def zennit(part: str) -> Any:
     """``zennit.<part>``; skips the tests that need it where zennit is not installed."""
-    if "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is None:
-        resnet = ModuleType("torchvision.models.resnet")
-        for block in ("Bottleneck", "BasicBlock"):
-            setattr(resnet, block, type(block, (nn.Module,), {}))
-        sys.modules["torchvision"] = ModuleType("torchvision")
-        sys.modules["torchvision.models"] = ModuleType("torchvision.models")
-        sys.modules["torchvision.models.resnet"] = resnet
-    pytest.importorskip("zennit")
+    peer("zennit")
     return importlib.import_module(f"zennit.{part}")
 
 

@@ -10,6 +10,7 @@ from sleep_network import SleepNetwork, trained_looking
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.sleep_cnn import SleepCNN
 from xai.methods import explainer
 from xai.methods.lrp import (
     EPSILON_PLUS_FLAT,
@@ -294,3 +295,16 @@ def test_every_gradient_mode_gives_the_same_and_leaves_the_model_alone(context):
         assert not one.requires_grad
         assert torch.equal(one, other)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_studys_own_network_is_walked_as_the_one_that_the_peers_know():
+    peers, own = trained_looking(SleepNetwork()).double(), SleepCNN(channels=3, classes=5).double().eval()
+    with torch.no_grad():
+        for ours, theirs in zip(own.parameters(), peers.parameters(), strict=True):
+            ours.copy_(theirs)
+    inputs, targets = torch.randn(2, 3, 3000, dtype=torch.float64), torch.tensor([0, 4])
+    rules = [Epsilon(0.01), AlphaBeta(1, 0)]
+    for ours, theirs in zip(
+        relevances(own, inputs, targets, rules), relevances(peers, inputs, targets, rules), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)

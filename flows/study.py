@@ -112,8 +112,9 @@ class Study(BaseModel):
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
     ``paper_split``: what the paper drew at random.
-    ``options``: what a user may choose, the values of each, the default first: `normalisation`, or an argument of
-    ``read``; ``chosen``: those that differ from the default. ``figures``: under which of the paper's numbers a
+    ``options``: what a user may choose, the values of each, the default first: `normalisation`, a name in
+    ``network_options`` (the network's arguments by value), or an argument of ``read``; ``chosen``: those that differ
+    from the default. ``figures``: under which of the paper's numbers a
     figure is kept. ``published``: accuracies to stand beside ours, the paper's own first.
     """
 
@@ -128,6 +129,7 @@ class Study(BaseModel):
     normalisation: str
     paper_split: PaperSplit = "samples"
     options: Mapping[str, tuple[str, ...]] = {}
+    network_options: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     figures: Mapping[str, str]
     published: tuple[Published, ...]
     phantom: Plan
@@ -152,7 +154,8 @@ class Study(BaseModel):
                 allowed = ", ".join(f"{option}={'|'.join(values)}" for option, values in self.options.items())
                 raise UsageError(f"option of {self.name} is {name}={value}; expected {allowed or 'none, it has none'}.")
         chosen = {name: value for name, value in sorted(given.items()) if value != self.defaults[name]}
-        reading = {name: value for name, value in chosen.items() if name != "normalisation"}
+        known = {"normalisation", *self.network_options}
+        reading = {name: value for name, value in chosen.items() if name not in known}
         return self.model_copy(
             update={
                 "chosen": chosen,
@@ -160,6 +163,11 @@ class Study(BaseModel):
                 "normalisation": chosen.get("normalisation", self.normalisation),
             }
         )
+
+    def network_arguments(self, plan: Plan) -> dict[str, Any]:
+        """The arguments of a plan's network, as the chosen options change them."""
+        changes = [values.get(self.chosen.get(name, ""), {}) for name, values in self.network_options.items()]
+        return dict(plan.network) | {argument: value for change in changes for argument, value in change.items()}
 
     def plan(self, data: str | None, scale: Scale) -> Plan:
         """The plan of a scale; phantoms have their own small one unless the full recipe is asked for."""

@@ -81,7 +81,7 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         recipe=plan.recipe,
         network={
             "name": study.network,
-            "arguments": dict(plan.network),
+            "arguments": study.network_arguments(plan),
             "normalisation": study.normalisation,
         },
         options=study.chosen,

@@ -22,6 +22,8 @@ SLEEP_STAGES = Study(
     network="sleep-cnn",
     normalisation="none",
     paper_split="subjects",
+    options={"kernels": ("paper", "long")},
+    network_options={"kernels": {"long": {"kernels": (5, 51, 51)}}},
     figures={
         "modality-shares": "paper3-fig1",
         "share-groups": "paper3-fig2",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from xai.quality.share_groups import group_shares
 
+from ..drawing.fold_confusions import fold_confusions
 from ..drawing.modality_shares import modality_shares
 from ..drawing.share_groups import share_groups
 from .finding import Drawn, Finding
@@ -27,6 +28,7 @@ def inspect(looked: Inspected) -> Finding:
     by_fold = in_order(looked, group_shares(shares, by=("fold",), resamples=1))
     by_group = in_order(looked, group_shares(shares))
     by_group_fold = in_order(looked, group_shares(shares, by=("true", "predicted", "fold"), resamples=1))
+    confusions = _confusions(shares)
     return Finding(
         title="Which part of the input does the relevance fall on?",
         text=TEXT,
@@ -41,9 +43,19 @@ def inspect(looked: Inspected) -> Finding:
                 "95 % interval over subjects.",
                 share_groups(by_group, by_group_fold, looked.classes, title="Shares by true and predicted class"),
             ),
+            "confusions": Drawn(
+                "Percent of each true class that the folds put into each class, together and fold by fold.",
+                fold_confusions(confusions, looked.classes, title="How the folds classify", samples="samples"),
+            ),
         },
-        tables={"shares": whole, "shares_by_fold": by_fold, "shares_by_group": by_group},
+        tables={"shares": whole, "shares_by_fold": by_fold, "shares_by_group": by_group, "confusions": confusions},
     )
+
+
+def _confusions(shares: pd.DataFrame) -> pd.DataFrame:
+    """Number of samples by fold, true and predicted class."""
+    once = shares.drop_duplicates(["sample", "fold"])
+    return once.groupby(["fold", "true", "predicted"]).size().rename("count").reset_index()
 
 
 def in_order(looked: Inspected, table: pd.DataFrame) -> pd.DataFrame:

@@ -19,19 +19,19 @@ TABLE = "table1_accuracy"
 
 
 def trained_accuracies(study: str, root: Path) -> Iterator[dict[str, Any]]:
-    """The newest finished training of a study on every cohort and in every mode: source, accuracy, SD and so on."""
-    newest: dict[tuple[str, str], tuple[Training, Path]] = {}
+    """The newest finished training of a study by cohort, mode and options: source, accuracy, SD and so on."""
+    newest: dict[tuple[str, str, str], tuple[Training, Path]] = {}
     found = (root / "trainings").glob("*/tables/performance.json")
     # trainings of older versions have left no reference
     tested = [path for path in found if (path.parents[1] / REFERENCE).exists()]
     for done in sorted(tested, key=lambda path: path.stat().st_mtime):
         training = Training.model_validate_json((done.parents[1] / REFERENCE).read_text())
         if training.study == study:
-            newest[(training.mode, str(training.cohort))] = (training, done)
+            newest[(training.mode, str(training.cohort), str(training.options))] = (training, done)
     for training, done in newest.values():
         numbers = json.loads(done.read_text())
         yield {
-            "source": f"here, {training.mode} mode",
+            "source": ", ".join([f"here, {training.mode} mode", *(f"{k} {v}" for k, v in training.options.items())]),
             "accuracy": numbers["accuracy_mean"],
             "SD": numbers["accuracy_sd"],
             "balanced accuracy": numbers["balanced_accuracy"],

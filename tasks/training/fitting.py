@@ -46,7 +46,7 @@ class Training(BaseModel):
     members: int
     recipe: dict[str, Any]
     network: dict[str, Any]
-    options: dict[str, str]
+    options: dict[str, str] = {}
     paper_split: PaperSplit = "samples"
 
     @property

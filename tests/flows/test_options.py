@@ -70,10 +70,19 @@ def test_what_is_not_allowed_is_named_with_what_is(options: dict[str, str]) -> N
         study_named(STUDY).with_options(options)
 
 
-@pytest.mark.parametrize("name", sorted(set(STUDIES) - {STUDY}))
-def test_other_studies_leave_nothing_to_choose(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(name for name, study in STUDIES.items() if not study.options))
+def test_a_study_without_options_leaves_nothing_to_choose(name: str) -> None:
     with pytest.raises(UsageError, match="none"):
         STUDIES[name].with_options({"normalisation": "minmax"})
+
+
+def test_long_kernels_change_the_network_and_nothing_else() -> None:
+    study = study_named("sleep-stages")
+    long = study.with_options({"kernels": "long"})
+    assert long.network_arguments(long.full) == {"width": 16, "kernels": (5, 51, 51)}
+    assert study.network_arguments(study.full) == {"width": 16}
+    assert long.read is study.read
+    assert study.with_options({"kernels": "paper"}).chosen == {}
 
 
 def test_a_version_that_was_registered_before_there_were_options_has_none(tmp_path) -> None:

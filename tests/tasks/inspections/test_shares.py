@@ -83,7 +83,8 @@ def test_shares_by_group_are_ratios_of_sums(looked: Inspected) -> None:
     assert row["share"] == pytest.approx(expected)
     assert list(dict.fromkeys(table["explainer"])) == list(RULES)
     assert len(finding.verdicts) == len(RULES)
-    assert set(finding.figures) == {"modality-shares", "share-groups"}
+    assert set(finding.figures) == {"modality-shares", "share-groups", "confusions"}
+    assert finding.tables["confusions"]["count"].sum() == len(looked.samples)
 
 
 def test_folds_that_are_one_network_agree_wholly(looked: Inspected) -> None:
@@ -98,7 +99,9 @@ def test_a_channel_that_the_network_does_not_read_costs_nothing(looked: Inspecte
     with torch.no_grad():
         for member in looked.bundle.members:
             member.layers[0].weight_ih_l0[:, 1] = 0
-    table = modality_ablation.inspect(looked).tables["modality_ablation"]
+    table = modality_ablation.inspect(looked).tables["modality_ablation_by_sample"]
     cost = table[table["quantity"] == "logit"].set_index(["channel", "ablation"])["mean"]
     assert cost.loc["channel 1"].abs().max() < 1e-6
     assert cost.loc["channel 0"].abs().max() > 1e-4
+    whole = modality_ablation.inspect(looked).tables["modality_ablation"]
+    assert (whole.loc[whole["channel"] == "channel 1", "drop"] == 0).all()

@@ -53,7 +53,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     installation = Installation(tmp_path_factory.mktemp("everything") / "home", {"OMP_NUM_THREADS": str(cores)})
-    done = installation.plumbline("run", "--study", "all", timeout=1_200)
+    done = installation.plumbline("run", "--study", "all", timeout=3_000)
     assert done.returncode in (0, 4), f"{done.stdout}\n{done.stderr}"  # a refused gate is a result
     (installation.home / "closing-table.txt").write_text(done.stdout)
     return installation

@@ -23,7 +23,7 @@ FIGURES = {
 }
 INTERACTIVE = {3, 4, 5, 7}
 
-pytestmark = pytest.mark.timeout(1_500)
+pytestmark = pytest.mark.timeout(3_300)
 
 
 def evaluation(everything: Installation, study: str, job: str) -> Path:

@@ -30,7 +30,7 @@ class Installation:
             **self.settings,
         }
 
-    def plumbline(self, *arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    def plumbline(self, *arguments: str, timeout: float = 1_500) -> subprocess.CompletedProcess[str]:
         """Runs the command line as a person would."""
         return subprocess.run(
             self.command(*arguments),

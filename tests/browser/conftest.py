@@ -93,7 +93,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
     try:
-        driver.set_page_load_timeout(60)
+        driver.set_page_load_timeout(240)
         yield Browser(driver)
     finally:
         driver.quit()

@@ -105,7 +105,7 @@ def server(champion: mlflow.pyfunc.PyFuncModel, tmp_path_factory: pytest.TempPat
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=20)
+            process.wait(timeout=180)
 
 
 def wait_until_up(address: str, process: subprocess.Popen, log: Path) -> None:
@@ -123,7 +123,7 @@ def wait_until_up(address: str, process: subprocess.Popen, log: Path) -> None:
 def post(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     request = urllib.request.Request(address, json.dumps(body).encode(), headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=180) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

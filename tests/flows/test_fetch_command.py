@@ -60,7 +60,7 @@ def fetch(tmp_path: Path, url: str, *words: str) -> subprocess.CompletedProcess[
     """The command line with the address of the source, and nothing else, changed."""
     command = [sys.executable, "-c", PROGRAM, url, "fetch", *words]
     environment = Installation(tmp_path / "home").environment
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=500)
 
 
 def test_the_licence_comes_first_and_exit_codes_tell(served: tuple[str, Path], tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def installed_server(binaries: Path) -> Iterator[str]:
             yield url
         finally:
             server.send_signal(signal.SIGINT)  # the fast shutdown: it does not wait for open connections
-            server.wait(timeout=30)
+            server.wait(timeout=180)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -272,7 +272,7 @@ def test_four_processes_open_a_fresh_ledger_at_once_and_write(url: str, tmp_path
     while len(list(tmp_path.glob("ready*"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
     (tmp_path / "go").touch()
-    outcomes = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    outcomes = [(process.communicate(timeout=500)[1], process.returncode) for process in processes]
     assert [outcome for outcome in outcomes if outcome[1] != 0] == []
     ledger = open_ledger(url)
     assert len(scores(ledger, "key")) == 500

@@ -363,7 +363,7 @@ def run_writers(url: str, folder: Path, writers: int) -> None:
     while len(list(folder.glob("ready*"))) < writers and time.monotonic() < deadline:
         time.sleep(0.01)
     (folder / "go").touch()
-    outcomes = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+    outcomes = [(process.communicate(timeout=500)[1], process.returncode) for process in processes]
     assert [outcome for outcome in outcomes if outcome[1] != 0] == []
 
 

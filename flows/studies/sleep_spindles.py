@@ -11,7 +11,8 @@ from tasks.cohorts.phantoms.sleep_spindles import write_phantom
 from ..study import Plan, Study
 from .sleep_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
 
-JOBS = jobs(occlusion="occlusion_w50_s10", steps=10, evidence_looks=("expert-marks",))
+OCCLUSION, LOOKS = "occlusion_w50_s10", ("expert-marks",)
+JOBS = jobs(occlusion=OCCLUSION, steps=10, evidence_looks=LOOKS)
 
 SLEEP_SPINDLES = Study(
     name="sleep-spindles",
@@ -35,7 +36,7 @@ SLEEP_SPINDLES = Study(
         thorough_subjects=6,
         inspected_per_class=20,
         shard_size=60,
-        jobs=JOBS,
+        jobs=jobs(occlusion=OCCLUSION, steps=5, evidence_looks=LOOKS),
     ),
     quick=Plan(
         subset="300 windows per kind redrawn per training epoch, network half as wide, leave one excerpt out, up to "

@@ -11,7 +11,8 @@ from ..study import Plan, Study
 from .sleep_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, demographics, jobs
 
 LOOKS = ("relevance-shares", "rule-agreement", "night", "modality-ablation")
-JOBS = {**jobs(occlusion="occlusion_w100_s50_single", steps=10, rule_looks=LOOKS), "demographics": demographics(200)}
+OCCLUSION = "occlusion_w100_s50_single"
+JOBS = {**jobs(occlusion=OCCLUSION, steps=10, rule_looks=LOOKS), "demographics": demographics(200)}
 
 SLEEP_STAGES = Study(
     name="sleep-stages",
@@ -42,7 +43,7 @@ SLEEP_STAGES = Study(
         thorough_subjects=6,
         inspected_per_class=12,
         shard_size=60,
-        jobs=JOBS,
+        jobs={**jobs(occlusion=OCCLUSION, steps=5, rule_looks=LOOKS), "demographics": demographics(100)},
     ),
     quick=Plan(
         subset="300 epochs per stage redrawn per training epoch, network half as wide, 2 folds or draws, up to 2 "

@@ -23,7 +23,8 @@ PAPERS_FIGURE = "lrp_epsilon_e100"
 TEXT = """The percent of relevance on each part of the input is regressed on {factors}, by true and predicted class.
 The paper's model, OLS on single samples, treats the thousands of samples of a person as independent and finds effects
 where there are none. The primary model takes means over a subject (and night) first: factors of the subject by
-regression with permutation of the residuals between subjects (Freedman and Lane), factors that change between a
+regression with an intercept for every fold of five subjects or more, since networks differ in how they share relevance
+out, and permutation of the residuals between subjects (Freedman and Lane), factors that change between a
 subject's nights by the paired difference with sign flips. Cluster-robust errors and a mixed model with random {random}
 stand beside it, and so do log ratios of the shares, which sum to 100 and cannot vary freely.
 

@@ -105,6 +105,35 @@ def test_subject_means_equal_statsmodels_on_means_of_nights(table: pd.DataFrame,
     assert found["ci_low"] < paired.mean() < found["ci_high"]
 
 
+def two_folds(seed: int, level: float) -> pd.DataFrame:
+    """Sleepers whose second half was explained by another network, which gives the EEG ``level`` points more."""
+    table = sleepers(seed, planted={"age": 0.02})
+    second = table["subject"] >= "s11"
+    raised = table["share"] + level * second * table["part"].map({"eeg": 1.0, "eog": -0.5, "emg": -0.5})
+    return table.assign(fold=second.astype(int), share=raised)
+
+
+def test_subjects_are_compared_within_large_folds() -> None:
+    table = two_folds(0, level=20.0)
+    result = coefficient_table(table, DESIGN, models=["subject_mean"], scales=["percent"], permutations=500)
+    cell = chosen(table)
+    nights = cell.groupby(["subject", "night", "fold"])[["share", "age", "male"]].mean().reset_index()
+    means = nights.groupby("subject")[["share", "age", "male", "fold"]].mean()
+    fit = smf.ols("share ~ age + male + C(fold)", means).fit()
+    found = row(result, "subject_mean", "age")
+    np.testing.assert_allclose(
+        found[["coefficient", "std_error"]].to_numpy(dtype=float), [fit.params["age"], fit.bse["age"]]
+    )
+    assert found["p"] == pytest.approx(fit.pvalues["age"], abs=0.03)
+
+
+def test_what_a_network_gives_to_all_its_subjects_changes_nothing() -> None:
+    arguments = {"models": ["subject_mean"], "scales": ["percent"], "permutations": 200}
+    raised, plain = (coefficient_table(two_folds(1, level), DESIGN, **arguments) for level in (20.0, 0.0))
+    numbers = ["coefficient", "std_error", "p"]
+    np.testing.assert_allclose(raised[numbers].to_numpy(dtype=float), plain[numbers].to_numpy(dtype=float), atol=1e-8)
+
+
 def test_q_is_corrected_over_the_declared_family_only(table: pd.DataFrame) -> None:
     wrong = table.assign(predicted=table["true"].map({"W": "N2", "N2": "R", "R": "W"}))
     wrong["sample"] += 100_000

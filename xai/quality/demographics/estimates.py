@@ -55,18 +55,20 @@ class Estimates:
         return pd.DataFrame(flat | {"minimum_detectable_effect": self.minimum_detectable_effect().ravel()})
 
 
-def why_not(coded: Array, subjects: int, names: list[str], between: int) -> str:
+def why_not(coded: Array, subjects: int, names: list[str], between: int, intercepts: Array | None = None) -> str:
     """Why no model can be fitted to these rows ``(row, factor)`` of so many subjects; "" where one can.
 
-    Besides 3 subjects, one more is needed than there are coefficients that vary only ``between`` them.
+    Besides 3 subjects, one more is needed than there are coefficients that vary only ``between`` them, the
+    ``intercepts (row, fold)`` counted; None: one for all.
     """
-    if subjects < max(FEWEST_SUBJECTS, between + 2):
+    known = np.ones((len(coded), 1)) if intercepts is None else intercepts
+    if subjects < max(FEWEST_SUBJECTS, between + known.shape[1] + 1):
         return "too few subjects"
     constant = [name for name, values in zip(names, coded.T, strict=True) if np.ptp(values) == 0]
     if constant:
         return f"{' and '.join(constant)} does not vary in this group"
-    rank = np.linalg.matrix_rank(np.column_stack([np.ones(len(coded)), coded]))
-    return "factors cannot be told apart in this group" if rank <= coded.shape[1] else ""
+    rank = np.linalg.matrix_rank(np.column_stack([known, coded]))
+    return "factors cannot be told apart in this group" if rank < known.shape[1] + coded.shape[1] else ""
 
 
 def constant(values: Array) -> bool:

@@ -14,17 +14,22 @@ from ..shares import centred_log_ratio
 from .design import Design, Indices, check_varies
 
 Scale = Literal["percent", "clr"]
+FEWEST_SUBJECTS_PER_FOLD = 5
+"""On the average; where folds are smaller, an intercept for each would cost more than it explains."""
 
 
 @dataclass(frozen=True)
 class Units:
     """The units over which factors vary: a subject's night or, where the table has no ``night``, a subject.
 
-    ``subject (unit,)`` numbers the subjects from 0; ``coded (unit, factor)`` are the factors as numbers.
+    ``subject (unit,)`` numbers the subjects from 0; ``coded (unit, factor)`` are the factors as numbers. ``fold
+    (unit,)`` numbers the fold whose network explained the subject: networks differ in how they share relevance out.
+    0 for all where it cannot be accounted for: no fold is told, subjects occur in several, or folds are too small.
     """
 
     subject: Indices
     coded: Array
+    fold: Indices
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,20 @@ def _units(epochs: pd.DataFrame, design: Design) -> tuple[Units, Indices]:
     groups = epochs.groupby(keys, sort=True)
     coded = groups[names].first().reset_index()
     subject = np.unique(coded["subject"].to_numpy(), return_inverse=True)[1].astype(np.int64)
-    return Units(subject, coded[names].to_numpy(dtype=float)), np.asarray(groups.ngroup(), dtype=np.int64)
+    unit = np.asarray(groups.ngroup(), dtype=np.int64)
+    return Units(subject, coded[names].to_numpy(dtype=float), _fold_of_subject(epochs)[subject]), unit
+
+
+def _fold_of_subject(epochs: pd.DataFrame) -> Indices:
+    """The one fold of each subject ``(subject,)``, numbered from 0; 0 for all where it cannot be accounted for."""
+    nowhere = np.zeros(epochs["subject"].nunique(), dtype=np.int64)
+    if "fold" not in epochs:
+        return nowhere
+    folds = epochs.groupby("subject", sort=True)["fold"].agg(["nunique", "first"])
+    several = (folds["nunique"] > 1).any()
+    if several or len(folds) < FEWEST_SUBJECTS_PER_FOLD * folds["first"].nunique():
+        return nowhere
+    return np.unique(folds["first"], return_inverse=True)[1].astype(np.int64)
 
 
 def _check_one_value(epochs: pd.DataFrame, keys: list[str], columns: list[str]) -> None:

@@ -13,20 +13,20 @@ EXACT_SUBJECTS = 7
 """Up to this many subjects all n! permutations are enumerated; beyond, they are drawn."""
 
 
-def freedman_lane_p(values: Array, regressors: Array, permutations: int, seed: int) -> Array:
-    """Two-sided p ``(column, factor)`` of each regressor after the first, given the others.
+def freedman_lane_p(values: Array, regressors: Array, permutations: int, seed: int, *, nuisance: int = 1) -> Array:
+    """Two-sided p ``(column, factor)`` of each regressor after the first ``nuisance`` ones, given all others.
 
-    ``values`` is ``(subject, column)``, ``regressors (subject, 1 + factor)`` with the constant first. The
+    ``values`` is ``(subject, column)``, ``regressors (subject, nuisance + factor)`` with the constant first. The
     residuals of the values on the other regressors are permuted over the subjects, and the factor's squared t
     is taken anew (Freedman & Lane, 1983): in an orthonormal basis whose last vector is what the others leave of
     the factor, it needs only the products of the basis with permuted residuals. The same permutations serve all
     columns. A drawn p counts the data itself.
     """
     orders = _orders(len(values), permutations, seed)
-    found = np.empty((values.shape[1], regressors.shape[1] - 1))
+    found = np.empty((values.shape[1], regressors.shape[1] - nuisance))
     for factor in range(found.shape[1]):
-        others = np.delete(regressors, factor + 1, axis=1)
-        basis = np.linalg.qr(np.column_stack([others, regressors[:, factor + 1]]))[0]
+        others = np.delete(regressors, nuisance + factor, axis=1)
+        basis = np.linalg.qr(np.column_stack([others, regressors[:, nuisance + factor]]))[0]
         residuals = values - basis[:, :-1] @ (basis[:, :-1].T @ values)
         extreme = _ratios(basis, residuals, orders) >= (1 - 1e-9) * _ratios(basis, residuals, orders[:1])
         found[:, factor] = extreme.mean(axis=0)

@@ -19,9 +19,10 @@ def subject_mean(
 ) -> Estimates:
     """Factors of subjects by regression of the subjects' means, factors within them by paired differences.
 
-    Between: ordinary least squares over subjects gives coefficient, standard error and interval (t), and
-    permutation of residuals p (see `freedman_lane_p`). Within: the mean difference between a subject's nights at
-    the two levels with its bootstrap interval, and sign flips p; subjects without both levels are left out.
+    Between: ordinary least squares over subjects, with an intercept for every fold (see `Units`), gives
+    coefficient, standard error and interval (t), and permutation of residuals p (see `freedman_lane_p`). Within:
+    the mean difference between a subject's nights at the two levels with its bootstrap interval, and sign flips p;
+    subjects without both levels are left out.
     ``permutations`` is also the number of sign flips and of resamples.
     """
     found = Estimates.undefined((len(groups), len(design.parts), len(design.factors)))
@@ -63,25 +64,35 @@ def _between(
     positions = design.between()
     names = [design.factors[position].name for position in positions]
     first_unit = np.unique(units.subject, return_index=True)[1]
-    coded = units.coded[np.ix_(first_unit, positions)]
+    coded, folds = units.coded[np.ix_(first_unit, positions)], units.fold[first_unit]
     patterns, pattern_of = np.unique(~np.isnan(subjects[:, :, 0]), axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T if len(positions) else ()):
         chosen = np.flatnonzero(pattern_of.ravel() == number)
         at = np.ix_(chosen, np.arange(found.p.shape[1]), positions)
         found.n_subjects[at] = pattern.sum()
         found.n_epochs[at] = epochs[np.ix_(pattern, chosen)].sum(axis=0)[:, None, None]
-        found.note[at] = why_not(coded[pattern], int(pattern.sum()), names, len(positions))
+        intercepts = _intercepts(folds[pattern])
+        found.note[at] = why_not(coded[pattern], int(pattern.sum()), names, len(positions), intercepts)
         if found.note[at].flat[0] == "":
             values = subjects[pattern][:, chosen]
-            regressors = np.column_stack([np.ones(pattern.sum()), coded[pattern]])
-            p = freedman_lane_p(values.reshape(len(values), -1), regressors, permutations, seed)
-            _regress(found, chosen, positions, values, regressors, p.reshape(len(chosen), -1, len(positions)), level)
+            regressors, nuisance = np.column_stack([intercepts, coded[pattern]]), intercepts.shape[1]
+            p = freedman_lane_p(
+                values.reshape(len(values), -1), regressors, permutations, seed, nuisance=nuisance
+            ).reshape(len(chosen), -1, len(positions))
+            _regress(found, chosen, positions, values, regressors, p, level)
+
+
+def _intercepts(folds: Indices) -> Array:
+    """A constant, and what each fold but the first adds to it ``(subject, fold)``."""
+    others = np.unique(folds)[1:]
+    return np.column_stack([np.ones(len(folds)), folds[:, None] == others]).astype(float)
 
 
 def _regress(
     found: Estimates, chosen: Indices, positions: Indices, values: Array, regressors: Array, p: Array, level: float
 ) -> None:
-    """Fits each group and part of ``values (subject, group, part)``."""
+    """Fits each group and part of ``values (subject, group, part)``; the factors are the last regressors."""
+    nuisance = regressors.shape[1] - len(positions)
     for row, group in enumerate(chosen):
         for part in range(values.shape[2]):
             at = (group, part, positions)
@@ -89,8 +100,8 @@ def _regress(
                 found.note[at] = "share does not vary"
                 continue
             result = sm.OLS(values[:, row, part], regressors).fit()
-            found.coefficient[at], found.std_error[at] = result.params[1:], result.bse[1:]
-            found.ci_low[at], found.ci_high[at] = result.conf_int(1 - level)[1:].T
+            found.coefficient[at], found.std_error[at] = result.params[nuisance:], result.bse[nuisance:]
+            found.ci_low[at], found.ci_high[at] = result.conf_int(1 - level)[nuisance:].T
             found.p[at], found.freedom[at] = p[row, part], result.df_resid
 
 

@@ -44,7 +44,8 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
 
     Evidence is what both experts marked; where there is only one expert, what that one did (column ``experts``).
     For a spindle that only one of two marked it is unknown. ``marks_expert1`` and ``marks_expert2`` hold each
-    one's stretches in the window (see `spans_in`; None for an absent expert). Every excerpt is another patient,
+    one's stretches in the window (see `spans_in`; None for an absent expert), ``onset`` its first point at 100 Hz.
+    Windows of unknown evidence follow the others of their excerpt. Every excerpt is another patient,
     unless ``subjects.csv`` says otherwise. An excerpt that cannot be used is quarantined with its reason.
     ``key``: of the subjects' pseudonyms. ``study``: the name that the manifest bears. Raises CohortError when
     nothing is usable.

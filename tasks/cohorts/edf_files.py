@@ -21,6 +21,7 @@ _FIXED = 256
 """Bytes of the header's fixed part, and of each signal's (Kemp et al. 1992, doi:10.1016/0013-4694(92)90009-7)."""
 _WIDTHS = {"label": 16, "transducer": 80, "unit": 8, "low": 8, "high": 8, "digital_low": 8, "digital_high": 8}
 _WIDTHS |= {"prefilter": 80, "samples": 8, "reserved": 32}
+_ANNOTATIONS = "EDF Annotations"
 _MOST_SIGNALS = 512
 _LONGEST_SECONDS = 7 * 86_400
 _BYTES_PER_SAMPLE = 2
@@ -137,9 +138,11 @@ def _signal_fields(text: str, count: int) -> dict[str, list[str]]:
 
 
 def _check_calibration(fields: dict[str, list[str]]) -> None:
-    """Every signal's limits are numbers, and no two are one."""
+    """The limits of every signal are numbers, and no two are one; those of annotations mean nothing."""
     for kind, low, high in (("physical", "low", "high"), ("digital", "digital_low", "digital_high")):
         for name, least, most in zip(fields["label"], fields[low], fields[high], strict=True):
+            if name == _ANNOTATIONS:
+                continue
             if _number(least, f"{kind} minimum of {name}") == _number(most, f"{kind} maximum of {name}"):
                 raise UnusableRecording(f"the header gives {name} a {kind} minimum that is its maximum.")
 

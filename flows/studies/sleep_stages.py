@@ -33,11 +33,11 @@ SLEEP_STAGES = Study(
     },
     published=(),
     phantom=Plan(
-        subset="12 phantom subjects, two nights of half an hour each, network a quarter as wide, 2 folds, "
+        subset="12 phantom subjects, two nights of half an hour each, network a quarter as wide, 2 folds or 5 draws, "
         "1 epoch of each stage and subject judged",
         network={"width": 4},
         folds=2,
-        trials=2,
+        trials=5,
         recipe=PHANTOM_RECIPE,
         per_cell=1,
         thorough_subjects=6,
@@ -46,11 +46,11 @@ SLEEP_STAGES = Study(
         jobs={**jobs(occlusion=OCCLUSION, steps=5, rule_looks=LOOKS), "demographics": demographics(100)},
     ),
     quick=Plan(
-        subset="300 epochs per stage redrawn per training epoch, network half as wide, 2 folds or draws, up to 2 "
-        "epochs of each stage and subject judged; shares and demographics on every epoch",
+        subset="300 epochs per stage redrawn per training epoch, network half as wide, 2 folds or 5 draws, up to "
+        "2 epochs of each stage and subject judged; shares and demographics on every epoch",
         network={"width": 8},
         folds=2,
-        trials=2,
+        trials=5,
         recipe=QUICK_RECIPE,
         per_cell=2,
         thorough_subjects=22,

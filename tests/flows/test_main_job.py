@@ -177,7 +177,7 @@ def test_report_is_one_page_without_references_to_the_outside(judged: Installati
     [
         (("run", "--study", "nothing"), 2, "expected one of ecg-beats"),
         (("run", "--study", STUDY, "--data", "/no/such/folder"), 2, "is no folder"),
-        (("evaluate", "demographics", STUDY), 2, "not defined"),
+        (("evaluate", "demographics", "mnist-scanline"), 2, "not defined"),
         (("evaluate", "faithfulness", STUDY, "--version", "99"), 1, "no version 99"),
         (("run", "--scale", "huge"), 2, "huge"),
         (("phantom", STUDY, "--to", "somewhere", "--set", "volume=11"), 2, "no setting 'volume'"),

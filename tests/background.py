@@ -30,7 +30,7 @@ class Background:
         """Everything printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, moment: Callable[[], bool], seconds: float = 400) -> None:
+    def wait_for(self, moment: Callable[[], bool], seconds: float = 1_200) -> None:
         """Waits for the moment; fails with the output if the command ends or time runs out before."""
         deadline = time.monotonic() + seconds
         while not moment():
@@ -38,7 +38,7 @@ class Background:
                 pytest.fail(f"the moment never came:\n{self.output}")
             time.sleep(0.02)
 
-    def end(self, seconds: float = 500) -> int:
+    def end(self, seconds: float = 1_500) -> int:
         """Waits for the end; the exit code."""
         return self.process.wait(seconds)
 

@@ -8,8 +8,9 @@ from torch import nn
 
 from .lstm import LSTMClassifier
 from .sleep_cnn import SleepCNN
+from .unet import UNet3d
 
-NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier, "sleep-cnn": SleepCNN}
+NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier, "sleep-cnn": SleepCNN, "unet3d": UNet3d}
 """Every network by the name that a version on disk gives."""
 
 

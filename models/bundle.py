@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from . import build_network
 from .normalise import Normalisation, normalise
+
+Task = Literal["classification", "segmentation"]
 
 VERSION_FILE = "version.json"
 SPLITS_FILE = "splits.parquet"
@@ -33,8 +35,10 @@ class BundleConfig:
 
     ``network`` and ``arguments`` rebuild the network. ``channels`` and ``units`` name the input's
     channels and their physical units, ``sampling_rate`` is in hertz and ``window`` the number of time
-    steps, so that inputs are ``(sample, len(channels), window)``. ``cohort_digest`` names the
-    cohort that it was trained on, ``options`` what the study left to choose and was not the default.
+    steps, so that inputs are ``(sample, len(channels), window)``; volumes are ``(sample, len(channels), *volume)``
+    and have ``window`` voxels. ``task`` says what the logits are of: a class per sample, or a class per voxel.
+    ``cohort_digest`` names the cohort that it was trained on, ``options`` what the study left to choose and was not
+    the default.
     """
 
     network: str
@@ -49,6 +53,13 @@ class BundleConfig:
     mode: str
     cohort_digest: str
     options: dict[str, str] = field(default_factory=dict)
+    task: Task = "classification"
+    volume: tuple[int, int, int] | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Points of a sample along each axis: ``(time,)``, or ``(depth, height, width)``."""
+        return self.volume or (self.window,)
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,8 @@ def _read_description(path: Path) -> tuple[BundleConfig, list[str]]:
         digests = [str(digest) for digest in description.pop("members")]
         for name in ("classes", "channels", "units"):
             description[name] = tuple(description[name])
+        if description["volume"] is not None:
+            description["volume"] = tuple(description["volume"])
         config = BundleConfig(**description)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); expected the file of a version.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 
@@ -12,16 +13,28 @@ from torch import Tensor
 class ScoreOperator:
     """Reads the explained scalar off the logits.
 
-    ``name`` is ``"logit"`` (any real number) or ``"probability"`` (softmax over classes, in [0, 1]).
+    ``name`` is ``"logit"`` (any real number) or ``"probability"`` (softmax over classes, in [0, 1]). A segmentation
+    has a logit per voxel. Its logit score is the lesion sum: the target's logits, added up over the voxels that the
+    network gives to the target; 0 where it gives none. Its probability score is the mean of the target's
+    probability over all voxels. ``"output_sum"`` adds up every output of every class, as Tjoa et al. start LRP.
     """
 
-    name: Literal["logit", "probability"] = "logit"
+    name: Literal["logit", "probability", "output_sum"] = "logit"
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Scores ``(sample,)`` of logits ``(sample, class)`` at class indices ``targets (sample,)``."""
+        """Scores ``(sample,)`` of logits ``(sample, class, *grid)`` at class indices ``targets (sample,)``."""
+        if self.name == "output_sum":
+            return logits.flatten(1).sum(dim=1)
         values = logits.softmax(dim=1) if self.name == "probability" else logits
-        return values.gather(1, targets.view(-1, 1)).squeeze(1)
+        chosen = values[torch.arange(len(targets), device=logits.device), targets]
+        if logits.ndim == 2:
+            return chosen
+        if self.name == "probability":
+            return chosen.flatten(1).mean(dim=1)
+        given = logits.argmax(dim=1) == targets.view(-1, *[1] * (logits.ndim - 2))
+        return (chosen * given).flatten(1).sum(dim=1)
 
 
 LOGIT = ScoreOperator("logit")
 PROBABILITY = ScoreOperator("probability")
+OUTPUT_SUM = ScoreOperator("output_sum")

@@ -39,6 +39,8 @@ class Cohort:
         self.sampling_rate: float = manifest["sampling_rate"]
         self.subject_kind: str = manifest["subject_kind"]
         self.image: tuple[int, int] | None = tuple(manifest["image"]) if manifest["image"] else None
+        self.volume: tuple[int, int, int] | None = tuple(manifest["volume"]) if manifest["volume"] else None
+        self.grid: tuple[int, ...] = self.volume or (manifest["window"],)
         self.has_evidence: bool = manifest["has_evidence"]
 
     @classmethod

@@ -40,7 +40,8 @@ class CohortDescription:
     per sample. ``origin``: the window's point at time 0. ``parameters``: of the reader; they and ``reader``
     are part of the digest. ``subject_kind``: what counts as a subject, the unit of all statistics, in the
     singular: a block of a recording where the label is the patient, an image where nobody is known.
-    ``image``: height and width where time is the scan line of an image, row by row.
+    ``image``: height and width where time is the scan line of an image, row by row. ``volume``: depth, height and
+    width where samples are volumes; ``window`` is then the number of their voxels, ``sampling_rate`` 1.
     """
 
     study: str
@@ -54,6 +55,12 @@ class CohortDescription:
     parameters: Mapping[str, Any]
     subject_kind: str = "subject"
     image: tuple[int, int] | None = None
+    volume: tuple[int, int, int] | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Points of a sample along each axis: ``(time,)``, or ``(depth, height, width)``."""
+        return self.volume or (self.window,)
 
 
 @dataclass(frozen=True)

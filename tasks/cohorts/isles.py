@@ -40,11 +40,11 @@ def read_isles(
     """Reads the cases ``training_<n>`` of ISLES 2017 into the cohort ``out``: (sample, 6, *size), one sample a case.
 
     A case holds a folder per map, ``VSD.Brain.XX.O.MR_<MAP>.<id>`` or ``SMIR...``, each with a file of its name,
-    ``.nii`` or ``.nii.gz``, and the truth in ``....OT.<id>``; cases lie in ``folder`` or in one folder below. Maps and
-    truth are taken to ``size`` (depth, height, width) by the nearest voxel, as the paper does (`resized`); as they were
-    they are in `Cohort.native`. Every sample has the label "lesion", and its evidence is the infarct. Maps keep their
-    values: scaling is the version's matter. Sample columns: ``spacing_depth``, ``_height``, ``_width`` of the case's
-    own grid (millimetres) and ``lesion_ml``.
+    ``.nii`` or ``.nii.gz``, and the truth in ``....OT.<id>``; cases lie in ``folder`` or up to two folders below. Maps
+    and truth are taken to ``size`` (depth, height, width) by the nearest voxel, as the paper does (`resized`); as they
+    were they are in `Cohort.native`. Every sample has the label "lesion", and its evidence is the infarct. Maps keep
+    their values: scaling is the version's matter. Sample columns: ``spacing_depth``, ``_height``, ``_width`` of the
+    case's own grid (millimetres) and ``lesion_ml``.
 
     Subjects are the cases, with the factors of ``ISLES2017_Training.csv`` (see `isles_clinical`) and what an optional
     ``subjects.csv`` says. Quarantined, with its reason, is a case without all six maps and a truth on one grid, with
@@ -80,7 +80,7 @@ def read_case(root: Path, case: str) -> Case:
 
 def _cases(root: Path) -> list[str]:
     """The case folders relative to ``root``, by number."""
-    for pattern in ("training_*", "*/training_*"):
+    for pattern in ("training_*", "*/training_*", "*/*/training_*"):
         found = [path.relative_to(root).as_posix() for path in root.glob(pattern) if CASE.fullmatch(path.name)]
         if found:
             return sorted(found, key=lambda case: int(case.rpartition("_")[2]))

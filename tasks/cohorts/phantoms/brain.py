@@ -7,7 +7,8 @@ the origin between the commissures (the frame of the usual templates).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,8 @@ _CEREBELLUM = ((0.0, -66.0, -34.0), (50.0, 34.0, 22.0))
 _BRAINSTEM = ((0.0, -28.0, -40.0), (14.0, 14.0, 42.0))
 _HEAD = ((0.0, -16.0, 0.0), (80.0, 99.0, 94.0))
 _SKULL_THICKNESS, _SCALP_THICKNESS = 6.0, 5.0
+_SUBARACHNOID = 3.5
+"""Width of the CSF around the brain, millimetres."""
 _BASE = -10.0
 """Below it the cerebrum consists of its temporal lobes."""
 _RIGHT_VENTRICLE = (
@@ -36,6 +39,8 @@ _RIGHT_NUCLEI = (
     ((26.0, 2.0, 2.0), (6.0, 16.0, 9.0)),
     ((14.0, 14.0, 10.0), (4.0, 8.0, 8.0)),
 )
+_FISSURE = 1.8
+"""Half the width of the gap between the hemispheres, millimetres."""
 _CORTEX = 4.0
 _GYRUS = 6.5
 """Width of the folds: of the smooth field whose zeros are the sulci."""
@@ -68,6 +73,11 @@ class Head:
         return self.tissue >= GREY
 
     @property
+    def strikable(self) -> Mask:
+        """Where a stroke may lie: parenchyma and the sulci between, which swelling closes."""
+        return self.brain & ~self.ventricles & (np.abs(self.points[0]) > _FISSURE)
+
+    @property
     def right(self) -> Mask:
         """The half to the patient's right."""
         return self.points[0] > 0
@@ -81,7 +91,8 @@ def draw_head(rng: np.random.Generator, grid: Grid, ventricle_size: float) -> He
     tissue = np.full(grid.shape, AIR, dtype=np.int8)
     tissue[head > 0] = SCALP
     tissue[head > _SCALP_THICKNESS] = SKULL
-    tissue[(head > _SCALP_THICKNESS + _SKULL_THICKNESS) & (depth > -30)] = CSF
+    tissue[(head > _SCALP_THICKNESS + _SKULL_THICKNESS) & (depth < -_SKULL_THICKNESS)] = SCALP
+    tissue[(head > _SCALP_THICKNESS) & (depth > -_SUBARACHNOID)] = CSF
     folds = np.abs(grid.field(rng, _GYRUS))
     tissue[depth > 0] = WHITE
     tissue[(depth > 0) & ((depth < _CORTEX) | (cerebrum & (folds < 0.6) & (depth < _GREY_DEPTH)))] = GREY
@@ -95,11 +106,16 @@ def draw_head(rng: np.random.Generator, grid: Grid, ventricle_size: float) -> He
     return Head(grid, points, tissue, depth, ventricles)
 
 
+def swollen(head: Head, core: Mask) -> Head:
+    """The head with the sulci inside ``core`` closed by swelling."""
+    return replace(head, tissue=np.where(core & (head.tissue == CSF), GREY, head.tissue).astype(np.int8))
+
+
 def near(points: NDArray[np.float64], path: ArrayLike) -> Volume:
     """Millimetres from each of ``points (3, x, y, z)`` to a line through the corners ``path (corner, 3)``."""
     corners = np.asarray(path, dtype=np.float64)
     nearest = np.full(points.shape[1:], np.inf)
-    for start, stop in zip(corners[:-1], corners[1:], strict=True):
+    for start, stop in pairwise(corners):
         along = stop - start
         offset = points - start.reshape(3, 1, 1, 1)
         part = np.clip(np.tensordot(along, offset, axes=1) / (along @ along), 0, 1)
@@ -150,4 +166,4 @@ def _between_the_halves(points: NDArray[np.float64]) -> Mask:
     """The fissure: above, in front of and behind the corpus callosum."""
     x, y, z = points
     callosum = (((y + 16) / 46) ** 2 + ((z - 6) / 24) ** 2) < 1
-    return (np.abs(x) < 1.8) & ~callosum & (z > _BASE)
+    return (np.abs(x) < _FISSURE) & ~callosum & (z > _BASE)

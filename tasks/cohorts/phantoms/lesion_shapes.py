@@ -18,7 +18,6 @@ from .volume_grids import Mask
 LEAST_VOXELS = 24
 """A core smaller than this on the case's grid is drawn again."""
 _MOST_DRAWS = 100
-_HEMISPHERE_GAP = 2.0
 _ROUGHNESS, _ROUGHNESS_WIDTH = 0.18, 5.0
 _MARGIN_WIDTH = 9.0
 
@@ -72,11 +71,11 @@ def _draw_core(rng: np.random.Generator, head: Head, growth: float) -> Mask:
         axes = size * rng.uniform(0.5, 0.9, 3)
         level = np.minimum(level, radius(((side * centre[0], *centre[1:]), axes), head.points))
     level += _ROUGHNESS * head.grid.field(rng, _ROUGHNESS_WIDTH)
-    return (level < 1) & head.parenchyma & (side * head.points[0] > _HEMISPHERE_GAP)
+    return (level < 1) & head.strikable & (side * head.points[0] > 0)
 
 
-def cores_of_masks(folder: Path, seed: int) -> Iterator[tuple[str, Shape]]:
-    """Name and shape of every mask file in ``folder``, once each, in an order drawn by the seed.
+def cores_of_masks(folder: Path, seed: int) -> Iterator[Shape]:
+    """The shape of every mask file in ``folder``, once each, in an order drawn by the seed.
 
     The files are NIfTI in template space, lesion above 0. Raises ValueError when there is none or one cannot be read.
     """
@@ -84,18 +83,18 @@ def cores_of_masks(folder: Path, seed: int) -> Iterator[tuple[str, Shape]]:
     if not files:
         raise ValueError(f"masks is {str(folder)!r}, which holds no .nii or .nii.gz file; expected lesion masks.")
     for number in np.random.default_rng([seed, 0]).permutation(len(files)):
-        yield files[number].name, _mask_shape(files[number])
+        yield _mask_shape(files[number])
 
 
-def masked_core(shapes: Iterator[tuple[str, Shape]], head: Head, growth: float) -> tuple[str, Mask]:
-    """The name of the next mask that has enough voxels in this head's parenchyma, and its core.
+def masked_core(shapes: Iterator[Shape], head: Head, growth: float) -> Mask:
+    """The core by the next mask that has enough voxels in this head's brain.
 
     ``growth`` multiplies the volume. Raises ValueError when no mask is left.
     """
-    for name, shape in shapes:
-        core = _grown(shape, head.points, growth) & head.parenchyma
+    for shape in shapes:
+        core = _grown(shape, head.points, growth) & head.strikable
         if core.sum() >= LEAST_VOXELS:
-            return name, core
+            return core
     raise ValueError("masks holds too few usable lesion masks; expected one of its own for each subject.")
 
 

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Settings = TypeVar("Settings")
+FOLDER = {"kind": Path}
+"""Metadata of a dataclass field ``Path | None``: a folder that must be there; None or an empty text means none."""
 
 
 def setting(default: float, low: float, high: float) -> Any:
     """A dataclass field with its range, both ends included; an int default asks for an int."""
     return dataclasses.field(default=default, metadata={"low": low, "high": high, "kind": type(default)})
-
-
-def folder_setting() -> Any:
-    """A dataclass field ``Path | None`` for a folder that must be there; None, or an empty text, means no folder."""
-    return dataclasses.field(default=None, metadata={"kind": Path})
 
 
 def parse_settings(kind: type[Settings], given: Mapping[str, Any]) -> Settings:

@@ -21,7 +21,7 @@ a population.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .bedside_files import filled_at_once
-from .brain import draw_head
+from .brain import draw_head, swollen
 from .lesion_shapes import Shape, cores_of_masks, masked_core, modelled_core, with_penumbra
-from .settings import folder_setting, parse_settings, setting
+from .settings import FOLDER, parse_settings, setting
 from .stroke_maps import draw_maps
 from .volume_grids import Grid, turned
 
@@ -66,7 +66,7 @@ class StrokeSettings:
     noise: float = setting(1.0, 0.0, 5.0)
     shift: float = setting(0.1, 0.0, 0.5)
     distractors: float = setting(1.0, 0.0, 3.0)
-    masks: Path | None = folder_setting()
+    masks: Path | None = field(default=None, metadata=FOLDER)
     age_effect: float = setting(0.0, -0.3, 0.3)
     sex_effect: float = setting(0.0, -0.9, 0.9)
 
@@ -101,7 +101,7 @@ def write_phantom(folder: Path | str, *, subjects: int = 12, seed: int = 0, **se
 
 
 def _write_case(
-    folder: Path, number: int, seed: int, settings: StrokeSettings, shapes: Iterator[tuple[str, Shape]] | None
+    folder: Path, number: int, seed: int, settings: StrokeSettings, shapes: Iterator[Shape] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Writes one case's files; returns its rows of the table of subjects and of the clinical table."""
     # A stream for each part, so that a setting changes its own part alone.
@@ -112,7 +112,8 @@ def _write_case(
     if shapes is None:
         core = modelled_core(of_lesion, head, person.growth)
     else:
-        _, core = masked_core(shapes, head, person.growth)
+        core = masked_core(shapes, head, person.growth)
+    head = swollen(head, core)
     stroke = with_penumbra(of_lesion, head, core)
     maps = draw_maps(
         of_maps, head, stroke,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .brain import AIR, CSF, GREY, SCALP, SKULL, WHITE, Head, near, radius
+from .brain import AIR, CSF, Head, near, radius
 from .lesion_shapes import Stroke
 from .volume_grids import Mask, Volume
 
@@ -45,7 +45,6 @@ _LARGE_ARTERIES = (
     ((2, -30, -16), (14, -34, -8), (20, -58, -2), (14, -84, 4)),  # posterior
 )
 _SINUS = ((0, -104, 8), (0, -98, 36), (0, -74, 64), (0, -30, 81), (0, 20, 72), (0, 52, 52))
-_FEWEST_SECONDS_BETWEEN = 1e-6
 
 
 def draw_maps(
@@ -64,7 +63,7 @@ def draw_maps(
     if distractors:
         _add_old_infarct(rng, head, stroke, found)
         _add_benign_delay(rng, head, stroke, found, distractors)
-        _add_vessels(rng, head, found, distractors)
+        _add_vessels(rng, head, stroke, found, distractors)
         _add_artefact_rim(rng, head, found, distractors)
     return {name: _recorded(rng, name, head, found[name], noise, shift) for name in MAPS}
 
@@ -106,7 +105,9 @@ def _blob(rng: np.random.Generator, head: Head, stroke: Stroke, axes: tuple[floa
     return (level < 1) & head.parenchyma & ~stroke.core & ~stroke.penumbra
 
 
-def _add_vessels(rng: np.random.Generator, head: Head, maps: dict[str, Volume], strength: float) -> None:
+def _add_vessels(
+    rng: np.random.Generator, head: Head, stroke: Stroke, maps: dict[str, Volume], strength: float
+) -> None:
     """Arteries, cortical vessels in the sulci and the sagittal sinus: the brightest of rCBF and rCBV, late in TTP."""
     arteries = np.zeros(head.grid.shape)
     for path in _LARGE_ARTERIES:
@@ -115,17 +116,18 @@ def _add_vessels(rng: np.random.Generator, head: Head, maps: dict[str, Volume], 
     surface = (head.tissue == CSF) & (head.depth > -8) & (head.depth < 14) & ~head.ventricles
     cortical = surface * np.clip(head.grid.field(rng, 4.0) - 0.6, 0, 1)
     sinus = _tube(head, _SINUS, 4.0)
-    blood = (arteries + 0.8 * cortical) * (head.depth > -8)
+    flowing = 1 - 0.9 * head.grid.blurred(stroke.core, 3.0) - 0.4 * stroke.penumbra  # beyond a clot little flows
+    blood = (arteries + 0.8 * cortical) * (head.depth > -8) * np.clip(flowing, 0, 1)
     maps[CBF] += strength * (190 * blood + 60 * sinus)
     maps[CBV] += strength * (16 * blood + 22 * sinus)
     maps[TTP] += sinus * 6
     maps[TMAX] += sinus * 4
 
 
-def _tube(head: Head, path: object, thickness: float) -> Volume:
+def _tube(head: Head, path: ArrayLike, thickness: float) -> Volume:
     """1 on the line, falling as a Gaussian; never thinner than the grid can show."""
     width = max(thickness, 0.6 * float(head.grid.spacing[:2].max()))
-    return np.exp(-0.5 * (near(head.points, path) / width) ** 2)  # type: ignore[arg-type]
+    return np.exp(-0.5 * (near(head.points, path) / width) ** 2)
 
 
 def _add_artefact_rim(rng: np.random.Generator, head: Head, maps: dict[str, Volume], strength: float) -> None:
@@ -149,6 +151,3 @@ def _recorded(
     lowest = -np.inf if name in (TMAX, TTP) else 0.0
     inside = head.tissue != AIR if name == ADC else head.depth > -9
     return np.where(inside, np.clip(scale * measured, lowest, None), 0).astype(np.float32)
-
-
-__all__ = ["GREY", "MAPS", "SCALP", "SKULL", "WHITE", "draw_maps"]

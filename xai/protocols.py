@@ -12,10 +12,13 @@ from .scores import LOGIT, ScoreOperator
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Maps normalised inputs ``(sample, channel, *grid)`` to logits ``(sample, class)``."""
+    """Maps normalised inputs ``(sample, channel, *grid)`` to logits ``(sample, class)``.
+
+    A segmenter has logits for every point, ``(sample, class, *grid)``; a `ScoreOperator` makes them one score.
+    """
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Logits ``(sample, class)``."""
+        """Logits ``(sample, class)`` or ``(sample, class, *grid)``."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_clinical(folder: Path) -> dict[str, dict[str, float]]:
     whose cells are their names. A cell that is no number is unknown and left out. Raises CohortError when the table
     cannot be read, names no case, or names one twice.
     """
-    path = next((path for path in sorted(folder.glob("*.csv")) if path.name.casefold() == TABLE.casefold()), None)
+    path = next((path for path in sorted(folder.iterdir()) if path.name.casefold() == TABLE.casefold()), None)
     if path is None:
         return {}
     table = _load(path)
@@ -54,8 +55,11 @@ def _load(path: Path) -> pd.DataFrame:
     if path.is_symlink() or path.stat().st_size > _LARGEST:
         raise CohortError(f"{path.name} is a link or larger than 1 MiB; expected a CSV table.")
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=None, engine="python")
-    except (ValueError, pd.errors.ParserError, OSError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        heading = text.partition("\n")[0]
+        comma = ";" if heading.count(";") > heading.count(",") else ","
+        return pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, sep=comma)
+    except (ValueError, OSError) as error:
         raise CohortError(f"{path.name} cannot be read ({type(error).__name__}); expected a CSV table.") from None
 
 

@@ -12,8 +12,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -107,7 +108,7 @@ def mask_of(volume: NiftiVolume) -> NDArray[np.bool_]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
     """The file's content, unpacked where its name ends in .gz."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
@@ -118,14 +119,14 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise UnusableRecording(f"{path.name} cannot be read ({error.strerror or type(error).__name__}).") from error
 
 
-def _exactly(stream: IO[bytes], count: int, path: Path) -> bytes:
+def _exactly(stream: BufferedIOBase, count: int, path: Path) -> bytes:
     content = stream.read(count)
     if len(content) < count:
         raise UnusableRecording(f"{path.name} ends before its content does (cut short).")
     return content
 
 
-def _header(first: bytes, stream: IO[bytes], path: Path) -> Any:
+def _header(first: bytes, stream: BufferedIOBase, path: Path) -> Any:
     """The header, of NIfTI-1 or -2 in either byte order; the stream stands behind it."""
     size = next((n for order in ("little", "big") if (n := int.from_bytes(first[:4], order)) in _HEADERS), None)
     if size is None:
@@ -168,7 +169,7 @@ def _checked_affine(header: Any, path: Path) -> NDArray[np.float64]:
     return affine
 
 
-def _voxels(header: Any, shape: tuple[int, int, int], stream: IO[bytes], path: Path) -> NDArray[np.float32]:
+def _voxels(header: Any, shape: tuple[int, int, int], stream: BufferedIOBase, path: Path) -> NDArray[np.float32]:
     """The values (x, y, z), scaled as the header says."""
     kind = header.get_data_dtype()
     if kind.kind not in "iuf":

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from .volume_grids import Grid, Mask, Volume
 
 AIR, SCALP, SKULL, CSF, GREY, WHITE = range(6)
+_Triple = tuple[float, float, float]
+_Placed = tuple[_Triple, _Triple]
 _CEREBRUM = ((0.0, -16.0, 20.0), (68.0, 86.0, 60.0))
 _TEMPORAL = ((40.0, -14.0, -18.0), (25.0, 44.0, 26.0))
 _CEREBELLUM = ((0.0, -66.0, -34.0), (50.0, 34.0, 22.0))
@@ -41,6 +43,16 @@ _RIGHT_NUCLEI = (
 )
 _FISSURE = 1.8
 """Half the width of the gap between the hemispheres, millimetres."""
+_RIGHT_ARTERIES = (
+    ((3, -8, -9), (18, 0, -8), (32, 2, -8), (42, -6, 0), (50, -22, 10), (52, -40, 20)),  # middle
+    ((42, -6, 0), (50, 8, 14), (52, 14, 28)),
+    ((3, -8, -9), (2, 20, -2), (2, 40, 10), (2, 36, 34), (2, 10, 46)),  # anterior
+    ((2, -30, -16), (14, -34, -8), (20, -58, -2), (14, -84, 4)),  # posterior
+)
+SINUS = ((0, -104, 8), (0, -98, 36), (0, -74, 64), (0, -30, 81), (0, 20, 72), (0, 52, 52))
+"""The sagittal sinus: corners of its course, millimetres."""
+LARGE_ARTERIES = tuple(np.array(path) * (side, 1, 1) for path in _RIGHT_ARTERIES for side in (1, -1))
+"""Corners ``(corner, 3)`` of the course of the arteries at the brain's base and their main branches."""
 _CORTEX = 4.0
 _GYRUS = 6.5
 """Width of the folds: of the smooth field whose zeros are the sulci."""
@@ -100,7 +112,7 @@ def draw_head(rng: np.random.Generator, grid: Grid, ventricle_size: float) -> He
     tissue[(depth > 0) & _any_inside(_mirrored(_RIGHT_NUCLEI), points)] = GREY
     tissue[cerebrum & (folds < 0.18) & (depth < _SULCUS_DEPTH) & (depth > 0)] = CSF
     tissue[cerebrum & _between_the_halves(points) & (depth > 0)] = CSF
-    shapes = [(centre, tuple(ventricle_size * axis for axis in axes)) for centre, axes in _mirrored(_RIGHT_VENTRICLE)]
+    shapes = [(centre, ventricle_size * np.array(axes)) for centre, axes in _mirrored(_RIGHT_VENTRICLE)]
     ventricles = (depth > 0) & _any_inside([*shapes, _THIRD_VENTRICLE], points)
     tissue[ventricles] = CSF
     return Head(grid, points, tissue, depth, ventricles)
@@ -124,7 +136,7 @@ def near(points: NDArray[np.float64], path: ArrayLike) -> Volume:
     return np.sqrt(nearest)
 
 
-Ellipsoid = tuple[Sequence[float], Sequence[float]]
+Ellipsoid = tuple[ArrayLike, ArrayLike]
 """Centre and half axes in millimetres."""
 
 
@@ -136,7 +148,7 @@ def radius(ellipsoid: Ellipsoid, points: NDArray[np.float64]) -> Volume:
 
 def _inside(ellipsoid: Ellipsoid, points: NDArray[np.float64]) -> Volume:
     """About how many millimetres below the surface, negative outside."""
-    return (1 - radius(ellipsoid, points)) * float(np.mean(ellipsoid[1]))
+    return (1 - radius(ellipsoid, points)) * float(np.mean(np.asarray(ellipsoid[1])))
 
 
 def _any_inside(ellipsoids: Sequence[Ellipsoid], points: NDArray[np.float64]) -> Mask:
@@ -146,9 +158,9 @@ def _any_inside(ellipsoids: Sequence[Ellipsoid], points: NDArray[np.float64]) ->
     return found
 
 
-def _mirrored(ellipsoids: Sequence[Ellipsoid]) -> list[Ellipsoid]:
+def _mirrored(ellipsoids: Sequence[_Placed]) -> list[_Placed]:
     """Those of the right side and their images on the left."""
-    return [((side * centre[0], *centre[1:]), axes) for centre, axes in ellipsoids for side in (1, -1)]
+    return [((side * centre[0], centre[1], centre[2]), axes) for centre, axes in ellipsoids for side in (1, -1)]
 
 
 def _brain_depth(points: NDArray[np.float64]) -> tuple[Volume, Mask]:

@@ -109,10 +109,7 @@ def _write_case(
     person = _draw_person(of_person, settings)
     grid = _draw_grid(of_head, settings.side)
     head = draw_head(of_head, grid, ventricle_size=1 + 0.008 * (person.age - _USUAL_AGE))
-    if shapes is None:
-        core = modelled_core(of_lesion, head, person.growth)
-    else:
-        core = masked_core(shapes, head, person.growth)
+    core = masked_core(shapes, head, person.growth) if shapes else modelled_core(of_lesion, head, person.growth)
     head = swollen(head, core)
     stroke = with_penumbra(of_lesion, head, core)
     maps = draw_maps(
@@ -120,8 +117,9 @@ def _write_case(
         contrast=settings.contrast, noise=settings.noise, shift=settings.shift, distractors=settings.distractors,
     )  # fmt: skip
     case = folder / f"training_{number}"
-    names = [f"MR_{name}" for name in maps] + ["OT"]
-    for place, (name, values) in enumerate(zip(names, [*maps.values(), core.astype(np.uint8)], strict=True)):
+    volumes: dict[str, NDArray[Any]] = {f"MR_{name}": values for name, values in maps.items()}
+    volumes["OT"] = core.astype(np.uint8)
+    for place, (name, values) in enumerate(volumes.items()):
         _write_volume(case, number, place, name, values, grid.affine)
     millilitres = float(core.sum() * np.prod(grid.spacing) / 1000)
     subject = {"recording": case.name, "subject": number, "age": person.age, "sex": person.sex}

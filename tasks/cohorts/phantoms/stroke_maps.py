@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .brain import AIR, CSF, Head, near, radius
+from .brain import AIR, CSF, LARGE_ARTERIES, SINUS, Head, near, radius
 from .lesion_shapes import Stroke
 from .volume_grids import Mask, Volume
 
@@ -38,13 +38,6 @@ _CONTRASTS = {
     TMAX: _Contrast((0, 0, 0, 2.0, 1.2, 1.9), 8.0, 6.5, 0.8, 2.0),
     TTP: _Contrast((0, 0, 0, 22.0, 21.0, 22.5), 9.0, 7.5, 0.9, 2.0),
 }
-_LARGE_ARTERIES = (
-    ((3, -8, -9), (18, 0, -8), (32, 2, -8), (42, -6, 0), (50, -22, 10), (52, -40, 20)),  # middle
-    ((42, -6, 0), (50, 8, 14), (52, 14, 28)),
-    ((3, -8, -9), (2, 20, -2), (2, 40, 10), (2, 36, 34), (2, 10, 46)),  # anterior
-    ((2, -30, -16), (14, -34, -8), (20, -58, -2), (14, -84, 4)),  # posterior
-)
-_SINUS = ((0, -104, 8), (0, -98, 36), (0, -74, 64), (0, -30, 81), (0, 20, 72), (0, 52, 52))
 
 
 def draw_maps(
@@ -110,12 +103,11 @@ def _add_vessels(
 ) -> None:
     """Arteries, cortical vessels in the sulci and the sagittal sinus: the brightest of rCBF and rCBV, late in TTP."""
     arteries = np.zeros(head.grid.shape)
-    for path in _LARGE_ARTERIES:
-        for side in (1, -1):
-            arteries = np.maximum(arteries, _tube(head, np.array(path) * (side, 1, 1), 2.4))
+    for path in LARGE_ARTERIES:
+        arteries = np.maximum(arteries, _tube(head, path, 2.4))
     surface = (head.tissue == CSF) & (head.depth > -8) & (head.depth < 14) & ~head.ventricles
     cortical = surface * np.clip(head.grid.field(rng, 4.0) - 0.6, 0, 1)
-    sinus = _tube(head, _SINUS, 4.0)
+    sinus = _tube(head, SINUS, 4.0)
     flowing = 1 - 0.9 * head.grid.blurred(stroke.core, 3.0) - 0.4 * stroke.penumbra  # beyond a clot little flows
     blood = (arteries + 0.8 * cortical) * (head.depth > -8) * np.clip(flowing, 0, 1)
     maps[CBF] += strength * (190 * blood + 60 * sinus)

@@ -35,7 +35,7 @@ class Grid:
         indices = np.indices(self.shape, dtype=np.float64)
         return np.tensordot(whole[:3, :3], indices, axes=1) + whole[:3, 3].reshape(3, 1, 1, 1)
 
-    def blurred(self, values: NDArray[np.floating], width: float) -> Volume:
+    def blurred(self, values: NDArray[np.floating] | Mask, width: float) -> Volume:
         """``values (x, y, z)`` blurred by a Gaussian of this SD in millimetres."""
         return gaussian_filter(np.asarray(values, dtype=np.float64), width / self.spacing, truncate=3.0)
 

@@ -12,7 +12,13 @@ An attribution has the shape of the inputs. A name states the parameters that di
 - ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus`` (alpha 1, beta 0), ``lrp_alpha<alpha>beta<beta>``,
   ``lrp_gamma_g<gamma>``, ``lrp_zbox_l<low>_h<high>``, ``lrp_wsquare``, ``lrp_flat``, and by position
   ``lrp_composite_epsilon_plus[_flat]``, ``lrp_composite_epsilon_alpha2beta1[_flat]``,
-  ``lrp_composite_epsilon_gamma_box_l<low>_h<high>``, for networks that LRP can walk
+  ``lrp_composite_epsilon_gamma_box_l<low>_h<high>``, ``lrp_composite_zplus_box_l<low>_h<high>``, for networks that
+  LRP can walk
+- any of them with relevance filters: ``lrp_<rule>_pass<low>-<high>[_bychannel]``, ``lrp_<rule>_clamp<high>``; one
+  filter for each of the network's filter points is joined by + (``lrp_zplus_clamp0.2+raw+pass0-0.1...``)
+- ``lrp_tjoa-paper``, ``lrp_tjoa_clamp0.2-paper``: LRP as the code of Tjoa et al. does it; put right it is
+  ``lrp_composite_zplus_box_l0_h1``, and single defects are ``lrp_tjoa_first-published``, ``_first-head``,
+  ``_inputs-signed``, ``_inputs-positive``, ``_norms-identity``, ``_skip-legacy``, ``_start-both``
 - the controls ``random`` and ``amplitude``
 """
 

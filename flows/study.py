@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from models.bundle import Task
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job, Mode
@@ -127,7 +126,6 @@ class Study(BaseModel):
     name: str
     title: str
     paper: int
-    task: Task = "classification"
     read: Callable[..., Cohort]
     write_phantom: Callable[..., None]
     network: str

@@ -86,5 +86,6 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         },
         options=study.chosen,
         paper_split=study.paper_split,
+        task="segmentation" if study.network == "unet3d" else "classification",
         root=Settings().root,
     )

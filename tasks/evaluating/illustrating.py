@@ -22,7 +22,7 @@ from ..reporting.interactive import write_interactive
 from .evaluation import Evaluation, Job
 from .explaining import read_attributions
 from .judges import network_of
-from .judging import PAPER_DIRECTION, primary_comparisons, read_csv
+from .judging import primary_comparisons, read_csv, reads_low
 from .reading import reads_rightly
 
 PAPER_FIGURE = "What each explainer marks in one sample of each class"
@@ -88,7 +88,7 @@ def _heatmaps(geometry: drawing.Geometry, shown: list[Shown]) -> Iterator[tuple[
                     geometry=geometry,
                     title=f"{one.label}, {explainer}",
                     evidence=one.evidence,
-                    high_is_important=not explainer.endswith(PAPER_DIRECTION),
+                    high_is_important=not reads_low(explainer),
                 ),
             )
 
@@ -156,7 +156,7 @@ def _marks(cohort: Cohort, shown: list[Shown]) -> dict[str, Any]:
 
 
 def _read_low(names: dict[str, np.ndarray]) -> list[str]:
-    return [name for name in names if name.endswith(PAPER_DIRECTION)]
+    return [name for name in names if reads_low(name)]
 
 
 def _class_means(evaluation: Evaluation, cohort: Cohort) -> Figure:

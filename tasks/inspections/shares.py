@@ -21,7 +21,6 @@ from xai.scores import ScoreOperator
 from ..cohorts.parts import part_masks, part_names
 from ..cohorts.store import Cohort
 from ..evaluating.judges import network_of
-from ..evaluating.reading import classes_given
 
 AT_ONCE = 64
 """Samples explained in one batch."""
@@ -51,7 +50,7 @@ def _batch(
     inputs = bundle.normalise(torch.from_numpy(cohort.signals(index)))
     network = network_of(bundle, member)
     with torch.no_grad():
-        predicted = classes_given(network(inputs))
+        predicted = bundle.explained_classes(network(inputs))
     methods = [explainer(name) for name in explainers]
     maps = attribute_all(methods, network, inputs, predicted, score=score, seeds=torch.from_numpy(index))
     masks = torch.from_numpy(part_masks(cohort, index))

@@ -14,7 +14,7 @@ def shown(monkeypatch):
     heard: list[str] = []
     monkeypatch.setattr(warnings, "showwarning", lambda message, *_, **__: heard.append(str(message)))
     silence_libraries()
-    yield heard
+    return heard
 
 
 def warn_from(filename: str) -> None:

@@ -1,10 +1,10 @@
-"""How a network reads a sample: classes by sample, and what counts as read rightly where every voxel has its own."""
+"""What counts as read rightly: the class of the sample, or where every voxel has one, that of any of them."""
 
 from __future__ import annotations
 
 import torch
 
-from tasks.evaluating.reading import LESION, classes_given, reads_rightly
+from tasks.evaluating.reading import reads_rightly
 
 
 def volumes(*lesion_logits: list[float]) -> torch.Tensor:
@@ -13,17 +13,12 @@ def volumes(*lesion_logits: list[float]) -> torch.Tensor:
     return torch.cat([torch.zeros_like(lesion), lesion], dim=1)
 
 
-def test_a_classifier_gives_the_class_of_the_highest_logit():
+def test_a_classifier_reads_rightly_where_its_highest_logit_is_the_targets():
     logits = torch.tensor([[0.0, 1.0, -1.0], [2.0, 1.0, 3.0]])
-    assert classes_given(logits).tolist() == [1, 2]
     assert reads_rightly(logits, torch.tensor([1, 0])).tolist() == [True, False]
-
-
-def test_a_segmentation_is_always_asked_for_the_lesion():
-    assert classes_given(volumes([-1.0, -2.0], [1.0, -1.0])).tolist() == [LESION, LESION]
 
 
 def test_a_segmentation_reads_rightly_when_any_voxel_has_the_target():
     logits = volumes([-1.0, -2.0], [1.0, -1.0])
-    assert reads_rightly(logits, torch.tensor([LESION, LESION])).tolist() == [False, True]
+    assert reads_rightly(logits, torch.tensor([1, 1])).tolist() == [False, True]
     assert reads_rightly(logits, torch.tensor([0, 0])).tolist() == [True, True]

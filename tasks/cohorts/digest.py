@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -23,7 +24,7 @@ class CohortDigest:
     """Fed block by block in sample order; `hexdigest` gives 32 hexadecimal digits."""
 
     def __init__(self) -> None:
-        self._streams = {name: sha256() for name in ("signals", "evidence", "labels", "onsets", "subjects")}
+        self._streams: defaultdict[str, Any] = defaultdict(sha256)
 
     def update(self, stream: str, values: NDArray[Any], dtype: str) -> None:
         """Adds values as little-endian ``dtype``, whatever the machine's own order."""

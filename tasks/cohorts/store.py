@@ -1,7 +1,8 @@
 """A cohort on disk: written once, read lazily.
 
 A cohort is a folder of ``signals.zarr`` (arrays ``signals`` and, where known, ``evidence``, both
-(sample, channel, time)), ``samples.parquet``, ``subjects.parquet`` and the manifest ``cohort.json``.
+(sample, channel, *grid), of volumes with one channel of evidence for all), ``samples.parquet``, ``subjects.parquet``
+and the manifest ``cohort.json``; where samples are resampled volumes, also ``native.zarr``.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import zarr
 from numpy.typing import NDArray
 
 from .errors import CohortError
-from .writer import ARRAYS, CHUNK, MANIFEST, SAMPLES, SUBJECTS, CohortDescription, Quarantined, Recorded, write
+from .native import NativeStore, NativeVolume
+from .writer import ARRAYS, MANIFEST, SAMPLES, SUBJECTS, CohortDescription, Quarantined, Recorded, write
 
-__all__ = ["Cohort", "CohortDescription", "CohortError", "Quarantined", "Recorded", "write_cohort"]
+__all__ = ["Cohort", "CohortDescription", "CohortError", "NativeVolume", "Quarantined", "Recorded", "write_cohort"]
 
 Index = NDArray[np.integer[Any]] | list[int] | slice
 
@@ -72,7 +74,7 @@ class Cohort:
         return pd.DataFrame(self.manifest["quarantined"], columns=["recording", "reason"], dtype="str")
 
     def signals(self, index: Index) -> NDArray[np.float32]:
-        """Signals (sample, channel, time), each channel in its unit, in the order of ``index``.
+        """Signals (sample, channel, *grid), each channel in its unit, in the order of ``index``.
 
         Reads only the chunks that it needs.
 
@@ -81,13 +83,20 @@ class Cohort:
         return _read_rows(self._arrays["signals"], index)
 
     def evidence(self, index: Index) -> NDArray[np.bool_]:
-        """Evidence (sample, channel, time): the points that make the label true.
+        """Evidence (sample, channel, time): the points that make the label true. Of volumes (sample, 1, *grid).
 
         All False where the sample's `evidence_known` is False. Raises CohortError when no sample has any.
         """
         if not self.has_evidence:
             raise CohortError(f"{self.path} has no evidence; expected a cohort whose recordings carry marks.")
         return _read_rows(self._arrays["evidence"], index)
+
+    def native(self, sample: int) -> NativeVolume:
+        """The volume of a sample as it was before it was resampled.
+
+        Raises IndexError when the sample does not exist, CohortError when the cohort has no native volumes.
+        """
+        return NativeStore.open(self.path).read(sample)
 
     @cached_property
     def _arrays(self) -> Any:
@@ -109,9 +118,10 @@ def _read_rows(array: Any, index: Index) -> Any:
         return np.empty((0, *array.shape[1:]), dtype=array.dtype)
     rows = np.empty((len(wanted), *array.shape[1:]), dtype=array.dtype)
     order = np.argsort(wanted, kind="stable")
-    chunks, starts = np.unique(wanted[order] // CHUNK, return_index=True)
+    length = array.chunks[0]
+    chunks, starts = np.unique(wanted[order] // length, return_index=True)
     for chunk, positions in zip(chunks, np.split(order, starts[1:]), strict=True):
-        first = int(chunk) * CHUNK
+        first = int(chunk) * length
         within = wanted[positions] - first
         low, high = int(within.min()), int(within.max()) + 1
         rows[positions] = array[first + low : first + high][within - low]

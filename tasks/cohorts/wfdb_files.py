@@ -70,7 +70,7 @@ def record_names(root: Path) -> list[str]:
 def inside(root: Path, name: str) -> Path:
     """``root/name``, links followed, if it stays inside the folder."""
     if not _SAFE_NAME.fullmatch(name):
-        raise UnusableRecording(f"the file name {name!r} is not one that WFDB allows.")
+        raise UnusableRecording(f"the file name {name!r} is not one that is read.")
     path = (root / name).resolve()
     if not path.is_relative_to(root):
         raise UnusableRecording(f"the file {name} lies outside the folder.")

@@ -21,15 +21,17 @@ from zarr.dtype import VariableLengthUTF8
 
 from .digest import CohortDigest
 from .errors import CohortError
+from .native import NativeStore, NativeVolume
 from .pseudonyms import pseudonym
 
 ARRAYS, SAMPLES, SUBJECTS, MANIFEST = "signals.zarr", "samples.parquet", "subjects.parquet", "cohort.json"
 CHUNK = 256
-"""Samples per chunk: the unit of reading and of shuffling."""
+"""Samples per chunk at most: the unit of reading and of shuffling."""
+LARGEST_CHUNK = 1 << 24
+"""Bytes of the signals in a chunk of volumes, at most, where one sample is not more already."""
 OLDEST_AGE = 89.0
 """Above it an age identifies; it is stored as 90 (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
 _DAY = 86_400.0
-_DIMENSIONS = ("sample", "channel", "time")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,19 @@ class CohortDescription:
         """Points of a sample along each axis: ``(time,)``, or ``(depth, height, width)``."""
         return self.volume or (self.window,)
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of `grid`'s axes."""
+        return ("depth", "height", "width") if self.volume else ("time",)
+
+    @property
+    def chunk(self) -> int:
+        """Samples per chunk."""
+        if not self.volume:
+            return CHUNK
+        each = np.dtype(np.float32).itemsize * len(self.channels) * math.prod(self.grid)
+        return max(1, min(CHUNK, LARGEST_CHUNK // each))
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -70,9 +85,10 @@ class Recorded:
     ``identity``: whatever tells the subject from others, one for all samples or one per sample; only its keyed
     hash is stored. ``facts``: of the subject: age (years), sex ("F", "M"), medication, further factors; None or
     NaN where unknown.
-    ``signals``: (sample, channel, time). ``labels``, ``onsets``: (sample,), the label and the annotation's
-    index in the recording. ``evidence``: bool, as ``signals``, or None where unknown. ``columns``: of
-    the sample table, further ones. ``dropped``: windows left out, by reason.
+    ``signals``: (sample, channel, *grid). ``labels``, ``onsets``: (sample,), the label and the annotation's
+    index in the recording. ``evidence``: bool, as ``signals``, of volumes (sample, 1, *grid) as it holds for all
+    channels, or None where unknown. ``columns``: of the sample table, further ones. ``dropped``: windows left out,
+    by reason. ``native``: of volumes, each sample on its own grid.
     """
 
     recording: str
@@ -84,6 +100,7 @@ class Recorded:
     evidence: NDArray[np.bool_] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    native: Sequence[NativeVolume] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ def write(path: Path, description: CohortDescription, stream: Iterable[Recorded 
 
 def _fill(draft: Path, description: CohortDescription, stream: Iterable[Recorded | Quarantined], key: bytes) -> str:
     """Writes all files of a cohort; returns its digest."""
-    collector = _Collector(draft / ARRAYS, description)
+    collector = _Collector(draft, description)
     quarantined: list[Quarantined] = []
     for item in stream:
         if isinstance(item, Quarantined):
@@ -126,8 +143,7 @@ def _fill(draft: Path, description: CohortDescription, stream: Iterable[Recorded
         raise CohortError(_why_nothing(quarantined, description))
     samples.to_parquet(draft / SAMPLES)
     _subject_table(subjects, key).to_parquet(draft / SUBJECTS)
-    shared = {name: value for name, value in asdict(description).items() if name != "study"}
-    digest = collector.digest.hexdigest(shared, list(subjects.values()))
+    digest = collector.digest.hexdigest(_shared(description), list(subjects.values()))
     manifest = asdict(description) | {
         "format": 1,
         "digest": digest,
@@ -142,21 +158,32 @@ def _fill(draft: Path, description: CohortDescription, stream: Iterable[Recorded
     return digest
 
 
+def _shared(description: CohortDescription) -> dict[str, Any]:
+    """What the digest sees of the description; a time series has the digest that it had before there were volumes."""
+    unseen = {"study"} if description.volume else {"study", "volume"}
+    return {name: value for name, value in asdict(description).items() if name not in unseen}
+
+
 class _Collector:
     """Takes recordings one by one; keeps only tables in memory."""
 
-    def __init__(self, store: Path, description: CohortDescription) -> None:
+    def __init__(self, draft: Path, description: CohortDescription) -> None:
         self.digest = CohortDigest()
         self.subjects: dict[str, dict[str, Any]] = {}
         self.dropped: Counter[str] = Counter()
         self._numbers: dict[str, int] = {}
         self._classes = description.classes
         self._rows: list[pd.DataFrame] = []
-        self._group = zarr.open_group(store, mode="w", zarr_format=3)
+        self._samples = 0
+        self._draft = draft
+        self._native: NativeStore | None = None
+        self._group = zarr.open_group(draft / ARRAYS, mode="w", zarr_format=3)
         self._description = description
-        shape = (len(description.channels), description.window)
-        self._signals = _Appender(self._group, "signals", shape, "float32", {"units": list(description.units)})
-        self._evidence = _Appender(self._group, "evidence", shape, "bool", {})
+        # Evidence of a volume holds for all channels; its axis of 1 cannot bear the name of theirs.
+        axis, channels = ("all_channels", 1) if description.volume else ("channel", len(description.channels))
+        self._signals = _Appender(self._group, "signals", "float32", description, "channel", len(description.channels))
+        self._signals.attributes.update({"units": list(description.units)})
+        self._evidence = _Appender(self._group, "evidence", "bool", description, axis, channels)
 
     def add(self, recorded: Recorded) -> None:
         self.dropped.update(recorded.dropped)
@@ -165,7 +192,7 @@ class _Collector:
             return
         ordinals = self._ordinals(recorded)
         known = recorded.evidence is not None
-        evidence = recorded.evidence if known else np.zeros(recorded.signals.shape, dtype=bool)
+        evidence = recorded.evidence if known else np.zeros((count, *self._evidence.shape), dtype=bool)
         self._signals.append(np.asarray(recorded.signals, dtype=np.float32))
         self._evidence.append(np.asarray(evidence))
         self.digest.update("signals", recorded.signals, "<f4")
@@ -173,6 +200,8 @@ class _Collector:
         self.digest.update("labels", recorded.labels, "<i8")
         self.digest.update("onsets", recorded.onsets, "<i8")
         self.digest.update("subjects", ordinals, "<i8")
+        self._add_native(recorded.native, count)
+        self._samples += count
         table = {
             "recording": recorded.recording,
             "subject": ordinals,
@@ -182,6 +211,19 @@ class _Collector:
             "evidence_known": known,
         }
         self._rows.append(pd.DataFrame(table | dict(recorded.columns)))
+
+    def _add_native(self, volumes: Sequence[NativeVolume], count: int) -> None:
+        """Stores the block's native volumes; scores are taken on them, so the digest sees them too."""
+        if not volumes:
+            return
+        if len(volumes) != count:
+            raise ValueError(f"there are {len(volumes)} native volumes; expected one for each of {count} samples.")
+        self._native = self._native or NativeStore.create(self._draft)
+        for sample, volume in enumerate(volumes, self._samples):
+            self._native.write(sample, volume)
+            self.digest.update("native", volume.signals, "<f4")
+            self.digest.update("native", volume.evidence, "<u1")
+            self.digest.update("native", volume.affine, "<f8")
 
     def _ordinals(self, recorded: Recorded) -> NDArray[np.int64]:
         """The subject's number of every sample; facts missing so far are filled in from this recording."""
@@ -216,23 +258,31 @@ class _Collector:
 class _Appender:
     """Appends rows to a chunked array; every chunk is written once, whole."""
 
-    def __init__(self, group: Any, name: str, shape: tuple[int, ...], dtype: str, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, group: Any, name: str, dtype: str, description: CohortDescription, axis: str, channels: int
+    ) -> None:
+        self.shape = (channels, *description.grid)
+        self._chunk = description.chunk
         self._array = group.create_array(
             name,
-            shape=(0, *shape),
-            chunks=(CHUNK, *shape),
+            shape=(0, *self.shape),
+            chunks=(self._chunk, *self.shape),
             dtype=dtype,
-            dimension_names=_DIMENSIONS,
-            attributes=attributes,
+            dimension_names=("sample", axis, *description.axes),
         )
         self._pending: list[NDArray[Any]] = []
 
+    @property
+    def attributes(self) -> Any:
+        """The array's attributes, to be changed in place."""
+        return self._array.attrs
+
     def append(self, rows: NDArray[Any]) -> None:
-        if rows.shape[1:] != self._array.shape[1:]:
-            raise ValueError(f"samples are {rows.shape[1:]}; expected {self._array.shape[1:]}.")
+        if rows.shape[1:] != self.shape:
+            raise ValueError(f"samples are {rows.shape[1:]}; expected {self.shape}.")
         self._pending.append(rows)
-        if sum(map(len, self._pending)) >= CHUNK:
-            self.flush(CHUNK)
+        if sum(map(len, self._pending)) >= self._chunk:
+            self.flush(self._chunk)
 
     def flush(self, unit: int) -> None:
         """Writes the pending rows: whole multiples of ``unit``, or with 0 all of them."""
@@ -247,10 +297,14 @@ class _Appender:
 
 
 def _write_coordinates(group: Any, description: CohortDescription, samples: int) -> None:
-    """Labels of the axes: sample number, channel name, seconds from the annotation."""
-    seconds = (np.arange(description.window) - description.origin) / description.sampling_rate
+    """Labels of the axes: sample number, channel name, seconds from the annotation or voxel number."""
     group.create_array("sample", data=np.arange(samples), dimension_names=("sample",))
-    group.create_array("time", data=seconds, dimension_names=("time",), attributes={"units": "s"})
+    if description.volume:
+        for axis, length in zip(description.axes, description.grid, strict=True):
+            group.create_array(axis, data=np.arange(length), dimension_names=(axis,), attributes={"units": "voxel"})
+    else:
+        seconds = (np.arange(description.window) - description.origin) / description.sampling_rate
+        group.create_array("time", data=seconds, dimension_names=("time",), attributes={"units": "s"})
     channels = group.create_array(
         "channel", shape=(len(description.channels),), dtype=VariableLengthUTF8(), dimension_names=("channel",)
     )

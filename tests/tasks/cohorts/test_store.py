@@ -14,7 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.cohorts.pseudonyms import load_or_create_key, pseudonym
-from tasks.cohorts.store import Cohort, CohortDescription, CohortError, Quarantined, Recorded, write_cohort
+from tasks.cohorts.store import (
+    Cohort,
+    CohortDescription,
+    CohortError,
+    NativeVolume,
+    Quarantined,
+    Recorded,
+    write_cohort,
+)
 from tasks.cohorts.writer import CHUNK
 
 KEY = b"0123456789abcdef"
@@ -241,3 +249,105 @@ def test_the_manifest_says_what_was_done(written):
     manifest = json.loads(Path(written[0].path / "cohort.json").read_text())
     assert manifest["parameters"] == {"width": WINDOW}
     assert sum(manifest["counts"].values()) == manifest["samples"] == 565
+
+
+VOLUME = (3, 5, 4)
+
+
+def stroke(name: str, count: int, seed: int = 0, **changes) -> Recorded:
+    rng = np.random.default_rng(seed)
+    given = {
+        "recording": name,
+        "identity": f"who {name}",
+        "facts": {"mrs": 2.0},
+        "signals": rng.normal(size=(count, 2, *VOLUME)).astype(np.float32),
+        "labels": np.ones(count, dtype=np.int64),
+        "onsets": np.zeros(count, dtype=np.int64),
+        "evidence": rng.random((count, 1, *VOLUME)) < 0.3,
+        "native": [native(seed + i) for i in range(count)],
+    }
+    return Recorded(**(given | changes))
+
+
+def native(seed: int) -> NativeVolume:
+    rng = np.random.default_rng(seed)
+    grid = (4 + seed % 3, 6, 7)
+    affine = np.diag([2.0, 2.0, 5.0 + seed, 1.0])
+    return NativeVolume(rng.normal(size=(2, *grid)).astype(np.float32), rng.random(grid) < 0.2, affine)
+
+
+def of_volumes(**changes) -> CohortDescription:
+    return description(volume=VOLUME, window=60, sampling_rate=1.0, origin=0, **changes)
+
+
+def test_volumes_come_back_beside_their_own_grids(tmp_path):
+    parts = [stroke("a", 3, 1), stroke("b", 2, 8), stroke("c", 1, 4, evidence=None)]
+    cohort = write_cohort(tmp_path / "c", of_volumes(), parts, key=KEY)
+    assert cohort.volume == cohort.grid == VOLUME
+    np.testing.assert_array_equal(cohort.signals(slice(None)), np.concatenate([part.signals for part in parts]))
+    np.testing.assert_array_equal(cohort.evidence([4, 0]), np.stack([parts[1].evidence[1], parts[0].evidence[0]]))
+    assert not cohort.evidence([5]).any()
+    for sample, expected in enumerate([volume for part in parts for volume in part.native]):
+        found = cohort.native(sample)
+        np.testing.assert_array_equal(found.signals, expected.signals)
+        np.testing.assert_array_equal(found.evidence, expected.evidence)
+        np.testing.assert_array_equal(found.affine, expected.affine)
+    with pytest.raises(IndexError, match="sample is 6"):
+        cohort.native(6)
+
+
+def test_volumes_lie_in_chunks_of_at_most_16_mb_and_are_labelled(tmp_path):
+    grid = (19, 48, 96)
+    numbers = np.arange(10, dtype=np.float32).reshape(-1, 1, 1, 1, 1)
+    part = stroke("a", 10, native=[], signals=np.tile(numbers, (1, 6, *grid)), evidence=None)
+    large = description(volume=grid, channels=tuple("ABCDEF"), units=("s",) * 6)
+    cohort = write_cohort(tmp_path / "c", large, [part], key=KEY)
+    arrays = xr.open_zarr(cohort.path / "signals.zarr", consolidated=False, chunks=None)
+    assert arrays["signals"].encoding["chunks"] == (7, 6, *grid)
+    assert cohort.signals([9, 2, 7])[:, 0, 0, 0, 0].tolist() == [9, 2, 7]
+    assert description(volume=(19, 192, 192), channels=("m",) * 6).chunk == 1
+    assert description(volume=(2, 2, 2)).chunk == CHUNK == description().chunk
+
+
+def test_volumes_are_labelled(tmp_path):
+    cohort = write_cohort(tmp_path / "c", of_volumes(), [stroke("a", 2)], key=KEY)
+    arrays = xr.open_zarr(cohort.path / "signals.zarr", consolidated=False, chunks=None)
+    assert arrays["signals"].dims == ("sample", "channel", "depth", "height", "width")
+    assert arrays["evidence"].dims == ("sample", "all_channels", "depth", "height", "width")
+    assert list(arrays["channel"].values) == ["I", "II"]
+    assert arrays["depth"].values.tolist() == [0, 1, 2]
+
+
+def test_the_digest_of_volumes_sees_their_own_grids(tmp_path):
+    def digest(number: int, **changes) -> str:
+        return write_cohort(tmp_path / str(number), of_volumes(), [stroke("a", 1, 2, **changes)], key=KEY).digest
+
+    whole = native(2)
+    shifted = NativeVolume(whole.signals, whole.evidence, whole.affine + np.eye(4)[:, [3, 0, 1, 2]])
+    marked = NativeVolume(whole.signals, ~whole.evidence, whole.affine)
+    found = [digest(0), digest(1, native=[shifted]), digest(2, native=[marked]), digest(3, native=[])]
+    assert len(set(found)) == 4
+    assert digest(4, identity="other") == found[0]
+
+
+def test_native_volumes_are_one_for_each_sample_or_none(tmp_path):
+    with pytest.raises(ValueError, match="2 native volumes; expected one for each of 3 samples"):
+        write_cohort(tmp_path / "c", of_volumes(), [stroke("a", 3, native=[native(0), native(1)])], key=KEY)
+    cohort = write_cohort(tmp_path / "d", of_volumes(), [stroke("a", 1, native=[])], key=KEY)
+    with pytest.raises(CohortError, match="no native volumes"):
+        cohort.native(0)
+
+
+def test_time_series_keep_the_digest_that_they_had_before_there_were_volumes(tmp_path):
+    points = np.arange(5 * 2 * WINDOW).reshape(5, 2, WINDOW)
+    part = Recorded(
+        recording="a",
+        identity="who a",
+        facts={"age": 50.0, "sex": "F"},
+        signals=(points / 7).astype(np.float32),
+        labels=np.arange(5) % 2,
+        onsets=np.arange(5) * 10,
+        evidence=points % 3 == 0,
+    )
+    cohort = write_cohort(tmp_path / "c", description(), [part], key=KEY)
+    assert cohort.digest == "d223db8c31f2575b7de64ebec86b7c9d"

@@ -280,7 +280,7 @@ FAULTS = {
     "path up": (lambda r: line(r, r"^p0002\.dat", "../secret.dat"), "lies outside the folder"),
     "absolute path": (lambda r: line(r, r"^p0002\.dat", "/etc/passwd"), "lies outside the folder"),
     "link outside": (link_outside, "lies outside the folder"),
-    "remote path": (lambda r: line(r, r"^p0002\.dat", "https://a.b/c.dat"), "not one that WFDB allows"),
+    "remote path": (lambda r: line(r, r"^p0002\.dat", "https://a.b/c.dat"), "not one that is read"),
     "huge length": (lambda r: line(r, r"^p0002 2 360 \d+", "p0002 2 360 99999999999999"), "expected 1 to"),
     "long length": (lambda r: line(r, r"^p0002 2 360 \d+", "p0002 2 360 130000000"), "truncated"),
     "huge count": (lambda r: line(r, r"^p0002 2 ", "p0002 9999999999 "), "declares 9999999999 signals"),

@@ -1,0 +1,178 @@
+"""ISLES 2017 (Zenodo 17736412): six maps of an acute stroke, and the infarct that it left three months later."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import CohortError, UnusableRecording
+from .isles_clinical import read_clinical
+from .native import NativeVolume
+from .nifti_files import NiftiVolume, check_same_grid, find_nifti, mask_of, read_nifti
+from .resizing import resized
+from .store import Cohort, write_cohort
+from .subject_facts import Subject, read_subject_table
+from .wfdb_files import folder_of_records, inside
+from .writer import CohortDescription, Quarantined, Recorded
+
+MAPS = ("ADC", "MTT", "rCBF", "rCBV", "Tmax", "TTP")
+UNITS = ("1e-6 mm2/s", "s", "relative", "relative", "s", "s")
+"""The files do not say their units. Diffusion is usually kept in 1e-6 mm2/s and the times of perfusion in seconds;
+flow and volume of blood are relative to a vessel's, as their r says."""
+TRUTH = "OT"
+CLASSES = ("background", "lesion")
+LESION = 1
+CASE = re.compile(r"training_(\d+)")
+_MAP = re.compile(r".*(?:MR_(?P<map>\w+)|\.(?P<truth>OT))(?:\.\w+)?")
+"""The folder of a map, whatever stands before: most begin with VSD.Brain, some with SMIR.Brain."""
+
+
+@dataclass(frozen=True)
+class IslesCase:
+    """``signals`` (map, depth, height, width) in the order of MAPS; ``reference``: the first of the maps' files.
+
+    ``mask`` (depth, height, width): the infarct; None where nobody marked it.
+    """
+
+    signals: NDArray[np.float32]
+    reference: NiftiVolume
+    mask: NDArray[np.bool_] | None
+
+
+def read_isles(
+    folder: Path | str,
+    *,
+    size: tuple[int, int, int] = (19, 48, 48),
+    key: bytes,
+    out: Path | str,
+    study: str = "",
+) -> Cohort:
+    """Reads the cases ``training_<n>`` of ISLES 2017 into the cohort ``out``: (sample, 6, *size), one sample a case.
+
+    A case holds a folder per map, ``VSD.Brain.XX.O.MR_<MAP>.<id>`` or ``SMIR...``, each with a file of its name,
+    ``.nii`` or ``.nii.gz``, and the truth in ``....OT.<id>``; cases lie in ``folder`` or in one folder below. Maps and
+    truth are taken to ``size`` (depth, height, width) by the nearest voxel, as the paper does (`resized`); as they were
+    they are in `Cohort.native`. Every sample has the label "lesion", and its evidence is the infarct. Maps keep their
+    values: scaling is the version's matter. Sample columns: ``spacing_depth``, ``_height``, ``_width`` of the case's
+    own grid (millimetres) and ``lesion_ml``.
+
+    Subjects are the cases, with the factors of ``ISLES2017_Training.csv`` (see `isles_clinical`) and what an optional
+    ``subjects.csv`` says. Quarantined, with its reason, is a case without all six maps and a truth on one grid, with
+    voxels that are not finite, a constant map, labels other than 0 and 1, or without a lesion. ``key``: of the
+    subjects' pseudonyms. ``study``: the name that the manifest bears. Raises CohortError when nothing is usable.
+    """
+    root = folder_of_records(folder, "ISLES cases")
+    cases = _cases(root)
+    clinical = read_clinical(root / Path(cases[0]).parent)
+    description = CohortDescription(
+        study=study,
+        classes=CLASSES,
+        channels=MAPS,
+        units=UNITS,
+        sampling_rate=1.0,
+        window=math.prod(size),
+        origin=0,
+        reader="isles",
+        parameters={"size": list(size)},
+        volume=size,
+    )
+    stream = _stream(root, cases, clinical, read_subject_table(root), size)
+    return write_cohort(out, description, stream, key=key)
+
+
+def read_case(root: Path, case: str) -> IslesCase:
+    """The maps and, where there is one, the truth of the folder ``root/case``, all on one grid.
+
+    Raises UnusableRecording with the reason why it cannot be used.
+    """
+    files = _files(root, case)
+    missing = [name for name in MAPS if name not in files]
+    if missing:
+        raise UnusableRecording(f"the case has no map {', '.join(missing)}; expected {', '.join(MAPS)}.")
+    reference = read_nifti(root, files[MAPS[0]])
+    signals = np.empty((len(MAPS), *reference.values.shape), dtype=np.float32)
+    for row, name in zip(signals, MAPS, strict=True):
+        volume = reference if name == MAPS[0] else read_nifti(root, files[name])
+        check_same_grid(volume, reference)
+        if np.ptp(volume.values) == 0:
+            raise UnusableRecording(f"the map {name} is constant.")
+        row[:] = volume.values
+    return IslesCase(signals, reference, _truth(root, files, reference))
+
+
+def _truth(root: Path, files: Mapping[str, str], reference: NiftiVolume) -> NDArray[np.bool_] | None:
+    if TRUTH not in files:
+        return None
+    truth = read_nifti(root, files[TRUTH])
+    check_same_grid(truth, reference)
+    return mask_of(truth)
+
+
+def _cases(root: Path) -> list[str]:
+    """The case folders relative to ``root``, by number."""
+    for pattern in ("training_*", "*/training_*"):
+        found = [path.relative_to(root).as_posix() for path in root.glob(pattern) if CASE.fullmatch(path.name)]
+        if found:
+            return sorted(found, key=lambda case: int(case.rpartition("_")[2]))
+    raise CohortError(f"{root} holds no case of ISLES 2017; expected folders training_1, training_2 and so on.")
+
+
+def _files(root: Path, case: str) -> dict[str, str]:
+    """The file of each map and of the truth, relative to ``root``."""
+    known = {name.casefold(): name for name in (*MAPS, TRUTH)}
+    files: dict[str, str] = {}
+    for folder in sorted(inside(root, case).iterdir()):
+        matched = _MAP.fullmatch(folder.name) if folder.is_dir() else None
+        name = known.get((matched["map"] or matched["truth"]).casefold()) if matched else None
+        file = find_nifti(root, f"{case}/{folder.name}/{folder.name}") if name else None
+        if name is None or file is None:
+            continue
+        if name in files:
+            raise UnusableRecording(f"the case has two files of {name}; expected one.")
+        files[name] = file
+    return files
+
+
+def _stream(
+    root: Path,
+    cases: list[str],
+    clinical: Mapping[str, Mapping[str, float]],
+    listed: Mapping[str, Subject],
+    size: tuple[int, int, int],
+) -> Iterator[Recorded | Quarantined]:
+    for case in cases:
+        name = Path(case).name
+        subject = listed.get(name, Subject(""))
+        facts = {**clinical.get(name, {}), **subject.facts}
+        try:
+            yield _recorded(name, read_case(root, case), Subject(subject.identity or f"case:{name}", facts), size)
+        except UnusableRecording as reason:
+            yield Quarantined(name, str(reason))
+
+
+def _recorded(name: str, case: IslesCase, subject: Subject, size: tuple[int, int, int]) -> Recorded:
+    if case.mask is None:
+        raise UnusableRecording(f"the case has no truth; expected a folder whose name holds .{TRUTH}.")
+    depth, height, width = case.reference.spacing
+    return Recorded(
+        recording=name,
+        identity=subject.identity,
+        facts=subject.facts,
+        signals=resized(case.signals, size)[None],
+        labels=np.array([LESION]),
+        onsets=np.array([0]),
+        evidence=resized(case.mask, size)[None, None],
+        columns={
+            "spacing_depth": depth,
+            "spacing_height": height,
+            "spacing_width": width,
+            "lesion_ml": case.reference.voxel_ml * int(case.mask.sum()),
+        },
+        native=[NativeVolume(case.signals, case.mask, case.reference.affine)],
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow
 
+from models import task_of
 from tasks.alone import alone
 from tasks.cohorts.build import build_cohort, recordings_of
 from tasks.cohorts.store import Cohort
@@ -86,6 +87,6 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         },
         options=study.chosen,
         paper_split=study.paper_split,
-        task="segmentation" if study.network == "unet3d" else "classification",
+        task=task_of(study.network),
         root=Settings().root,
     )

@@ -13,17 +13,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from . import build_network
+from . import Task, build_network
 from .normalise import Normalisation, normalise
 
-Task = Literal["classification", "segmentation"]
 LESION = 1
 """The class that a segmentation looks for, of (background, lesion)."""
 

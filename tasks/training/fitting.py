@@ -13,7 +13,8 @@ import pandas as pd
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from models.bundle import BundleConfig, Task, save_bundle
+from models import Task
+from models.bundle import BundleConfig, save_bundle
 
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from models.bundle import LESION, Task
+from models import Task
+from models.bundle import LESION
 
 Loss = Literal["cross_entropy", "dice_cross_entropy"]
 

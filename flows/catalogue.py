@@ -11,11 +11,21 @@ from .studies.ecg_beats import ECG_BEATS
 from .studies.mnist_scanline import MNIST_SCANLINE
 from .studies.sleep_spindles import SLEEP_SPINDLES
 from .studies.sleep_stages import SLEEP_STAGES
+from .studies.stroke_lesions import STROKE_LESIONS
 from .studies.vitals import ICU_VITALS, NICU_VITALS
 from .study import Study
 
 STUDIES: Mapping[str, Study] = {
-    study.name: study for study in (ECG_BEATS, MNIST_SCANLINE, ICU_VITALS, NICU_VITALS, SLEEP_STAGES, SLEEP_SPINDLES)
+    study.name: study
+    for study in (
+        ECG_BEATS,
+        MNIST_SCANLINE,
+        ICU_VITALS,
+        NICU_VITALS,
+        SLEEP_STAGES,
+        SLEEP_SPINDLES,
+        STROKE_LESIONS,
+    )
 }
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
-from tasks.evaluating.evaluation import Job
+from tasks.evaluating.evaluation import Job, Mode
 from tasks.training.recipe import Recipe
 from tasks.training.splits import PaperSplit
 from xai.quality.demographics import Factor
@@ -83,7 +83,8 @@ class DemographicsPlan(BaseModel):
 class Plan(BaseModel):
     """What one scale of a study does; ``subset`` says it in words.
 
-    ``reading`` are arguments of the study's reader, ``network`` of its network.
+    ``reading`` are arguments of the study's reader, ``network`` of its network. ``paper_recipe``: of the mode
+    `paper`, where it trains otherwise.
 
     Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class. Shares of
     relevance are taken on every tested sample, or on up to ``shares_per_cell`` of each member, subject and class.
@@ -97,6 +98,7 @@ class Plan(BaseModel):
     folds: int
     trials: int
     recipe: Recipe
+    paper_recipe: Recipe | None = None
     per_cell: int
     per_class: int | None = None
     shares_per_cell: int | None = None
@@ -109,9 +111,10 @@ class Plan(BaseModel):
 class Study(BaseModel):
     """One entry of the catalogue.
 
+    ``task``: whether the network gives a class to every sample, or to every voxel of it.
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
-    ``paper_split``: what the paper drew at random.
+    ``paper_split``: what the paper drew at random, ``paper_network``: arguments of the network that it had otherwise.
     ``options``: what a user may choose, the values of each, the default first: `normalisation`, a name in
     ``network_options`` (the network's arguments by value), or an argument of ``read``; ``chosen``: those that differ
     from the default. ``figures``: under which of the paper's numbers a
@@ -128,6 +131,7 @@ class Study(BaseModel):
     network: str
     normalisation: str
     paper_split: PaperSplit = "samples"
+    paper_network: Mapping[str, Any] = {}
     options: Mapping[str, tuple[str, ...]] = {}
     network_options: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     figures: Mapping[str, str]
@@ -164,10 +168,16 @@ class Study(BaseModel):
             }
         )
 
-    def network_arguments(self, plan: Plan) -> dict[str, Any]:
-        """The arguments of a plan's network, as the chosen options change them."""
+    def network_arguments(self, plan: Plan, mode: Mode) -> dict[str, Any]:
+        """The arguments of a plan's network, as the mode and the chosen options change them."""
         changes = [values.get(self.chosen.get(name, ""), {}) for name, values in self.network_options.items()]
+        if mode == "paper":
+            changes.append(self.paper_network)
         return dict(plan.network) | {argument: value for change in changes for argument, value in change.items()}
+
+    def recipe(self, plan: Plan, mode: Mode) -> Recipe:
+        """How the plan's network is trained in a mode."""
+        return plan.paper_recipe if mode == "paper" and plan.paper_recipe is not None else plan.recipe
 
     def plan(self, data: str | None, scale: Scale) -> Plan:
         """The plan of a scale; phantoms have their own small one unless the full recipe is asked for."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow
 
+from models import task_of
 from tasks.alone import alone
 from tasks.cohorts.build import build_cohort, recordings_of
 from tasks.cohorts.store import Cohort
@@ -78,13 +79,14 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         subset=plan.subset,
         cohort=cohort,
         members=plan.folds if mode == "corrected" else plan.trials,
-        recipe=plan.recipe,
+        recipe=study.recipe(plan, mode),
         network={
             "name": study.network,
-            "arguments": study.network_arguments(plan),
+            "arguments": study.network_arguments(plan, mode),
             "normalisation": study.normalisation,
         },
         options=study.chosen,
         paper_split=study.paper_split,
+        task=task_of(study.network),
         root=Settings().root,
     )

@@ -13,17 +13,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from . import build_network
+from . import Task, build_network
 from .normalise import Normalisation, normalise
 
-Task = Literal["classification", "segmentation"]
+LESION = 1
+"""The class that a segmentation looks for, of (background, lesion)."""
 
 VERSION_FILE = "version.json"
 SPLITS_FILE = "splits.parquet"
@@ -75,12 +76,20 @@ class Bundle:
         return next(self.members[0].parameters()).device
 
     def normalise(self, inputs: Tensor) -> Tensor:
-        """Windows ``(sample, channel, time)`` in physical units as the networks take them."""
+        """Samples ``(sample, channel, *grid)`` in physical units as the networks take them."""
         return normalise(inputs, self.config.normalisation)
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Mean over members of the logits ``(sample, class)`` of normalised inputs."""
+        """Mean over members of the logits ``(sample, class)`` of normalised inputs; ``(sample, class, *grid)`` of
+        a segmentation.
+        """
         return torch.stack([member(inputs) for member in self.members]).mean(dim=0)
+
+    def explained_classes(self, logits: Tensor) -> Tensor:
+        """The class ``(sample,)`` that an explanation is about: the predicted one, of a segmentation the lesion."""
+        if self.config.task == "segmentation":
+            return torch.full((len(logits),), LESION, device=logits.device)
+        return logits.argmax(dim=1)
 
 
 def save_bundle(folder: Path, config: BundleConfig, networks: Sequence[nn.Module]) -> Path:

@@ -12,10 +12,13 @@ from .scores import LOGIT, ScoreOperator
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Maps normalised inputs ``(sample, channel, *grid)`` to logits ``(sample, class)``."""
+    """Maps normalised inputs ``(sample, channel, *grid)`` to logits ``(sample, class)``.
+
+    A segmenter has logits for every point, ``(sample, class, *grid)``; a `ScoreOperator` makes them one score.
+    """
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Logits ``(sample, class)``."""
+        """Logits ``(sample, class)`` or ``(sample, class, *grid)``."""
         ...
 
 
@@ -99,8 +102,13 @@ class LSTMStack(PrefixClassifier, Protocol):
 class RelevanceFilter(Protocol):
     """Changes relevance on its way down, as the pass and clamp filters of Tjoa et al. do."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in the name of an explainer."""
+        ...
+
     def __call__(self, relevance: Tensor) -> Tensor:
-        """The relevance ``(sample, channel, *grid)`` that goes on, in the same shape."""
+        """The relevance ``(sample, channel, *grid)`` that goes on, in the same shape, no sample depending on others."""
         ...
 
 

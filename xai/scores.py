@@ -23,16 +23,20 @@ class ScoreOperator:
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scores ``(sample,)`` of logits ``(sample, class, *grid)`` at class indices ``targets (sample,)``."""
+        return self.of_classes(logits)[torch.arange(len(targets), device=logits.device), targets]
+
+    def of_classes(self, logits: Tensor) -> Tensor:
+        """The score that each class would have as the target ``(sample, class)``, of ``(sample, class, *grid)``."""
         if self.name == "output_sum":
-            return logits.flatten(1).sum(dim=1)
+            return logits.flatten(1).sum(dim=1, keepdim=True).expand(logits.shape[:2])
         values = logits.softmax(dim=1) if self.name == "probability" else logits
-        chosen = values[torch.arange(len(targets), device=logits.device), targets]
         if logits.ndim == 2:
-            return chosen
+            return values
         if self.name == "probability":
-            return chosen.flatten(1).mean(dim=1)
-        given = logits.argmax(dim=1) == targets.view(-1, *[1] * (logits.ndim - 2))
-        return (chosen * given).flatten(1).sum(dim=1)
+            return values.flatten(2).mean(dim=2)
+        classes = torch.arange(logits.shape[1], device=logits.device).view(-1, *[1] * (logits.ndim - 2))
+        given = logits.argmax(dim=1, keepdim=True) == classes
+        return (logits * given).flatten(2).sum(dim=2)
 
 
 LOGIT = ScoreOperator("logit")

@@ -1,4 +1,4 @@
-"""The served model: class probabilities and, asked for, attributions. MLflow loads this file by its path.
+"""The served model: probabilities and, asked for, attributions. MLflow loads this file by its path.
 
 The code of the version (`models` and `xai`) travels with it under a parent package that bears their digest;
 its name is in the model's configuration. Nothing is imported from a checkout.
@@ -16,11 +16,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-SAMPLES_AT_ONCE = 64
+WINDOWS_AT_ONCE, VOLUMES_AT_ONCE = 64, 1
 
 
 class Classifier(PythonModel):
-    """The mean of the fold members, on windows in physical units."""
+    """The mean of the fold members, on windows or volumes in physical units."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the members with the version's own code."""
@@ -34,24 +34,27 @@ class Classifier(PythonModel):
     ) -> dict[str, np.ndarray]:
         """Gives ``probability`` (sample, class) and, with ``explain``, ``attribution`` of the input.
 
-        ``model_input`` is (sample, channel, time), physical units; ``params["explain"]`` names an explainer.
-        An attribution explains the predicted class: the mean over members of each one's attribution. What a
-        sample gets depends on no other sample. MlflowException (HTTP 400) says what was found and expected.
+        ``model_input`` is (sample, channel, time), physical units, or (sample, channel, depth, height, width) for a
+        segmentation, whose ``probability`` is (sample, class, depth, height, width). ``params["explain"]`` names an
+        explainer. An attribution explains the predicted class, of a segmentation the lesion: the mean over members
+        of each one's attribution. What a sample gets depends on no other sample. MlflowException (HTTP 400) says
+        what was found and expected.
         """
-        windows = self._checked(model_input)
+        samples = self._checked(model_input)
         name = (params or {}).get("explain") or ""
         explain = self._named(name) if name else None
-        parts = [self._answer(part, explain, name) for part in windows.split(SAMPLES_AT_ONCE)]
+        at_once = VOLUMES_AT_ONCE if self._bundle.config.volume else WINDOWS_AT_ONCE
+        parts = [self._answer(part, explain, name) for part in samples.split(at_once)]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def _answer(self, windows: torch.Tensor, explain: Any, name: str) -> dict[str, np.ndarray]:
-        inputs = self._bundle.normalise(windows)
+    def _answer(self, samples: torch.Tensor, explain: Any, name: str) -> dict[str, np.ndarray]:
+        inputs = self._bundle.normalise(samples)
         with torch.no_grad():
             logits = self._bundle.logits(inputs)
         answer = {"probability": logits.softmax(dim=1).numpy()}
         if explain is not None:
-            seeds = torch.tensor([zlib.crc32(window.numpy().tobytes()) for window in windows])
-            targets = logits.argmax(dim=1)
+            seeds = torch.tensor([zlib.crc32(sample.numpy().tobytes()) for sample in samples])
+            targets = self._bundle.explained_classes(logits)
             try:
                 maps = [explain.attribute(m, inputs, targets, seeds=seeds) for m in self._bundle.members]
             except ValueError as error:
@@ -67,21 +70,22 @@ class Classifier(PythonModel):
 
     def _checked(self, model_input: Any) -> torch.Tensor:
         config = self._bundle.config
-        expected = f"(sample, {len(config.channels)}, {config.window})"
+        shape = (len(config.channels), *config.grid)
+        expected = f"(sample, {', '.join(map(str, shape))})"
         try:
-            windows = np.ascontiguousarray(model_input, dtype=np.float32)
+            samples = np.ascontiguousarray(model_input, dtype=np.float32)
         except (TypeError, ValueError) as error:
             raise _refused(f"inputs are not an array of numbers; expected the shape {expected}.") from error
-        if windows.ndim != 3 or windows.shape[1:] != (len(config.channels), config.window) or not len(windows):
+        if samples.shape[1:] != shape or not len(samples):
             units = ", ".join(f"{c} in {u}" for c, u in zip(config.channels, config.units, strict=True))
+            grid = "on depth, height and width" if config.volume else f"at {config.sampling_rate:g} Hz"
             raise _refused(
-                f"inputs have the shape {windows.shape}; expected {expected} with at least one sample: "
-                f"{units} at {config.sampling_rate:g} Hz."
+                f"inputs have the shape {samples.shape}; expected {expected} with at least one sample: {units} {grid}."
             )
-        bad = np.flatnonzero(~np.isfinite(windows).all(axis=(1, 2)))
+        bad = np.flatnonzero(~np.isfinite(samples.reshape(len(samples), -1)).all(axis=1))
         if len(bad):
             raise _refused(f"inputs have NaN or infinite values in sample {bad[0]}; expected finite numbers.")
-        return torch.from_numpy(windows.copy())
+        return torch.from_numpy(samples.copy())
 
 
 def _refused(message: str) -> MlflowException:

@@ -7,6 +7,7 @@ with ``interactive`` return a Plotly ``Figure``, the twin of a still one.
 
 from .by_group import subgroups
 from .curves import perturbation_curves
+from .dice import dice_by_case
 from .geometry import Geometry
 from .heatmaps import all_explainers, class_by_explainer, class_mean_heatmaps, sample_heatmap
 from .interactive_heatmaps import interactive_heatmaps
@@ -20,6 +21,7 @@ __all__ = [
     "class_by_explainer",
     "class_mean_heatmaps",
     "confusion",
+    "dice_by_case",
     "forest",
     "interactive_heatmaps",
     "metric_overview",

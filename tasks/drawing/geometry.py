@@ -1,4 +1,4 @@
-"""What a sample is when it is drawn: its channels, its clock, and whether it is an image read in scan lines."""
+"""What a sample is when it is drawn: its channels, its clock, and whether it is an image in scan lines or a volume."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ class Described(Protocol):
     units: tuple[str, ...]
     sampling_rate: float
     image: tuple[int, int] | None
+    volume: tuple[int, int, int] | None
     manifest: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The grid that all samples ``(channel, time)`` of a cohort share.
+    """The grid that all samples of a cohort share: ``(channel, time)`` or ``(channel, depth, height, width)``.
 
     ``channels`` and ``units``: name and unit of each channel. ``rate``: hertz. ``origin``: the window's point
     at time 0; above 0 it lies at a beat, and times are milliseconds around it, else seconds from the window's
-    start. ``image``: height and width where time is the scan line of an image, row by row.
+    start. ``image``: height and width where time is the scan line of an image, row by row. ``volume``: depth, height
+    and width where samples are volumes, ``spacing`` the millimetres between their voxels along these, None where
+    unknown: voxels are then drawn as squares.
 
-    Raises ValueError where channels and units differ in number, the rate is not positive, or an image has
-    more than one channel.
+    Raises ValueError where channels and units differ in number, the rate is not positive, an image has
+    more than one channel, or samples would be an image and a volume at once.
     """
 
     channels: tuple[str, ...]
@@ -39,6 +42,8 @@ class Geometry:
     rate: float
     origin: int = 0
     image: tuple[int, int] | None = None
+    volume: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.units) or not self.channels:
@@ -47,6 +52,8 @@ class Geometry:
             raise ValueError(f"rate is {self.rate}; expected a positive number of hertz.")
         if self.image and len(self.channels) > 1:
             raise ValueError(f"channels are {self.channels}; expected one, because the samples are images.")
+        if self.image and self.volume:
+            raise ValueError(f"image is {self.image} and volume {self.volume}; expected one of them at most.")
 
     @classmethod
     def of(cls, cohort: Described) -> Geometry:
@@ -57,6 +64,7 @@ class Geometry:
             rate=float(cohort.sampling_rate),
             origin=int(cohort.manifest["origin"]),
             image=cohort.image,
+            volume=cohort.volume,
         )
 
     @property
@@ -84,8 +92,15 @@ class Geometry:
         return name if unit in ("", name) else f"{name} ({unit})"
 
     def signal(self, signal: Floats) -> Floats:
-        """The signal as floats ``(channel, time)``; ValueError where its shape is not this geometry's."""
+        """The signal as floats ``(channel, *grid)``; ValueError where its shape is not this geometry's."""
         signal = np.asarray(signal, dtype=float)
+        if self.volume:
+            expected = (len(self.channels), *self.volume)
+            if signal.shape != expected:
+                raise ValueError(
+                    f"the signal has shape {signal.shape}; expected (channel, depth, height, width) {expected}."
+                )
+            return signal
         if signal.ndim != 2 or signal.shape[0] != len(self.channels):
             raise ValueError(
                 f"the signal has shape {signal.shape}; expected (channel, time) with {len(self.channels)} channels."
@@ -109,6 +124,18 @@ class Geometry:
         if self.image is None:
             raise ValueError("the geometry has no image; expected height and width.")
         return np.asarray(values).reshape(self.image)
+
+    @property
+    def voxel_aspect(self) -> float:
+        """Height of a voxel over its width."""
+        return self.spacing[1] / self.spacing[2] if self.spacing else 1.0
+
+    @property
+    def slice_aspect(self) -> float:
+        """Height of a slice of the volume over its width."""
+        if self.volume is None:
+            raise ValueError("the geometry has no volume; expected depth, height and width.")
+        return self.volume[1] / self.volume[2] * self.voxel_aspect
 
 
 def mask_of(mask: Mask | None, channel: int) -> Mask | None:

@@ -75,11 +75,11 @@ def heat_label(low_is_important: bool = False) -> str:
 
 
 def footer(
-    figure: Figure, scales: Mapping[str, Colormap], *, left: float, evidence: bool, outlined: bool = False
+    figure: Figure, scales: Mapping[str, Colormap], *, left: float, evidence: bool, outline: str | None = None
 ) -> None:
     """Colour bars (label to map) and the evidence's key along the lower edge, ``left`` inches in.
 
-    ``evidence`` tells whether any is drawn, ``outlined`` that it is a line around it and not a shade.
+    ``evidence`` tells whether any is drawn, ``outline`` the colour of the line around it where it is no shade.
     """
     width = 2.2
     for number, (label, colours) in enumerate(scales.items()):
@@ -91,7 +91,7 @@ def footer(
         axes.tick_params(labelsize=SMALL, labelcolor=INK, color=MUTED, length=2, pad=1)
         axes.set_title(label, size=SMALL, color=INK, loc="left", pad=3)
     if evidence:
-        face, edge = ("white", INK) if outlined else ((EVIDENCE, SHADE), EVIDENCE)
+        face, edge = ("white", outline) if outline else ((EVIDENCE, SHADE), EVIDENCE)
         key = Patch(facecolor=face, edgecolor=edge, linewidth=0.9, label="evidence for the label")
         figure.legend(
             handles=[key],

@@ -1,18 +1,20 @@
 """Heatmap figures: where each explainer sees the importance, for single samples and class means.
 
-Every signal and every attribution is ``(channel, time)`` on the grid that a :class:`Geometry` describes; one
-that is an image read in scan lines is drawn as that image. Masks of evidence are ``(channel, time)`` or
-``(time,)``. ``low_is_important`` names the explainers whose low values mark what matters (the paper's
+Every signal and every attribution is ``(channel, *grid)`` on the grid that a :class:`Geometry` describes; one
+that is an image read in scan lines is drawn as that image, of a volume one slice. Masks of evidence are
+``(channel, *grid)``, ``(1, *grid)`` or ``grid``.
+``low_is_important`` names the explainers whose low values mark what matters (the paper's
 occlusion sum). All functions raise ValueError where a shape is not the geometry's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import ModuleType
 
 from matplotlib.figure import Figure
 
-from . import images, signals
+from . import images, signals, volumes
 from .geometry import Floats, Geometry, Mask
 
 
@@ -25,13 +27,13 @@ def sample_heatmap(
     evidence: Mask | None = None,
     high_is_important: bool = True,
 ) -> Figure:
-    """One sample under one explainer: a row per channel, or the image.
+    """One sample under one explainer: a row per channel, the image, or of a volume a slice of every channel.
 
     The map is scaled by itself: to 0-1, or around zero where it has negative values. With
     ``high_is_important`` false the scale says that 1 is the least important.
     """
     values = geometry.map_of(signal, attribution, "the explainer")
-    draw = images if geometry.image else signals
+    draw = _module(geometry)
     return draw.sample_heatmap(
         geometry, geometry.signal(signal), values, title=title, evidence=evidence, low=not high_is_important
     )
@@ -48,7 +50,7 @@ def all_explainers(
 ) -> Figure:
     """One sample under several explainers, each map scaled by itself as in :func:`sample_heatmap`."""
     maps = {name: geometry.map_of(signal, values, name) for name, values in attributions.items()}
-    draw = images if geometry.image else signals
+    draw = _module(geometry)
     return draw.all_explainers(
         geometry, geometry.signal(signal), maps, title=title, evidence=evidence, low=low_is_important
     )
@@ -70,7 +72,7 @@ def class_by_explainer(
     has negative values, because between two extremes "no effect" would be no colour of its own. A class
     without a map of some explainer keeps that cell empty; explainers that find no room go on in a further band.
     """
-    draw = images if geometry.image else signals
+    draw = _module(geometry)
     return draw.class_by_explainer(
         geometry,
         *_checked(geometry, samples, attributions),
@@ -93,9 +95,12 @@ def class_mean_heatmaps(
     """Mean attribution of every class and explainer, beside or under the mean signal of the class.
 
     Both are means over the samples of a class; ``counts`` are those samples' numbers. Maps are scaled one by
-    one, those of an explainer around zero as soon as one class has negative values.
+    one, those of an explainer around zero as soon as one class has negative values. ValueError for volumes: lesions
+    lie in other places, so that their mean shows nothing.
     """
-    draw = images if geometry.image else signals
+    if geometry.volume:
+        raise ValueError("the samples are volumes; expected signals or images, whose class means can be drawn.")
+    draw = _module(geometry)
     return draw.class_mean_heatmaps(
         geometry,
         *_checked(geometry, mean_signals, mean_attributions),
@@ -104,6 +109,13 @@ def class_mean_heatmaps(
         evidence=evidence or {},
         low=low_is_important,
     )
+
+
+def _module(geometry: Geometry) -> ModuleType:
+    """Who draws samples of this shape."""
+    if geometry.volume:
+        return volumes
+    return images if geometry.image else signals
 
 
 def _checked(

@@ -36,7 +36,7 @@ def sample_heatmap(
         cell.set_title(words, size=TEXT, color=INK, loc="left", pad=4)
     heading(figure, title, _outlined(evidence is not None))
     scales = scales_for([colours], low_is_important=low)
-    footer(figure, scales, left=room, evidence=evidence is not None, outlined=True)
+    footer(figure, scales, left=room, evidence=evidence is not None, outline=INK)
     return figure
 
 
@@ -60,7 +60,7 @@ def all_explainers(
             cell.set_title(wrapped(name or "sample", 22) + note, size=TEXT, color=INK, loc="left", pad=4)
         _hide(band[len(names) :])
     heading(figure, title, _outlined(evidence is not None))
-    footer(figure, scales_for(colours.values()), left=0.12, evidence=evidence is not None, outlined=True)
+    footer(figure, scales_for(colours.values()), left=0.12, evidence=evidence is not None, outline=INK)
     return figure
 
 
@@ -78,7 +78,7 @@ def class_by_explainer(
     rows = {label: wrapped(label, 12) for label in signals}
     figure = _table(geometry, signals, attributions, rows, colours, evidence, low, first="sample")
     heading(figure, title, _outlined(bool(evidence)) + (LOW_NOTE if low else ""))
-    footer(figure, scales_for(colours.values()), left=1.0, evidence=bool(evidence), outlined=True)
+    footer(figure, scales_for(colours.values()), left=1.0, evidence=bool(evidence), outline=INK)
     return figure
 
 
@@ -98,7 +98,7 @@ def class_mean_heatmaps(
     figure = _table(geometry, signals, attributions, rows, colours, evidence, low, first="mean")
     note = f"mean image and mean attribution per explainer; {_outlined(bool(evidence), 'mean')}"
     heading(figure, title, note + (LOW_NOTE if low else ""))
-    footer(figure, scales_for(colours.values()), left=1.0, evidence=bool(evidence), outlined=True)
+    footer(figure, scales_for(colours.values()), left=1.0, evidence=bool(evidence), outline=INK)
     return figure
 
 

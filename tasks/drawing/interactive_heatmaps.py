@@ -16,6 +16,7 @@ from .heat import LOW_IS_IMPORTANT, colours_by_explainer, scales_for
 from .image_cell import outline, shape_of
 from .interactive import looks, rounded, safe, stops_of
 from .signal_cell import extremes, spans
+from .slice_viewer import slice_viewer
 from .style import EVIDENCE, INK, MUTED, SIGNED
 
 IMAGES_PER_ROW = 5
@@ -51,12 +52,17 @@ def interactive_heatmaps(
 ) -> Figure:
     """One sample per class in the colours of an explainer chosen from a menu; scaled as in the still figure.
 
-    ``samples`` holds one signal ``(channel, time)`` per class, ``attributions`` per class the maps by
-    explainer, ``evidence`` masks ``(channel, time)`` or ``(time,)``. Signals are lines, a row per channel, that
-    zoom together in time; images are images. Numbers are rounded to 3 digits. ValueError where a shape is
+    ``samples`` holds one signal ``(channel, *grid)`` per class, ``attributions`` per class the maps by
+    explainer, ``evidence`` masks ``(channel, *grid)`` or ``grid``. Signals are lines, a row per channel, that
+    zoom together in time; images are images; volumes are slices to scroll through
+    (:func:`tasks.drawing.slice_viewer.slice_viewer`). Numbers are rounded to 3 digits. ValueError where a shape is
     not the geometry's or a class lacks the map of an explainer.
     """
     signals = {label: geometry.signal(signal) for label, signal in samples.items()}
+    if geometry.volume:
+        return slice_viewer(
+            geometry, signals, _complete(geometry, signals, attributions), title=title, evidence=evidence or {}
+        )
     colours = colours_by_explainer(attributions.values(), low_is_important)
     figure, painted, height = (_images if geometry.image else _lines)(geometry, signals, evidence or {})
     choices = []
@@ -68,6 +74,15 @@ def interactive_heatmaps(
     _add_menu(figure, choices, height, evidence=bool(evidence))
     _show(figure, choices[0])
     return figure
+
+
+def _complete(geometry: Geometry, signals: Maps, attributions: Mapping[str, Maps]) -> dict[str, dict[str, Floats]]:
+    """The checked maps of every explainer for every class."""
+    names = dict.fromkeys(name for maps in attributions.values() for name in maps)
+    return {
+        label: {name: _map(geometry, signal, attributions, label, name) for name in names}
+        for label, signal in signals.items()
+    }
 
 
 def _map(geometry: Geometry, signal: Floats, attributions: Mapping[str, Maps], label: str, name: str) -> Floats:

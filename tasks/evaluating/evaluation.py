@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from models.bundle import SPLITS_FILE
+from models.bundle import LESION, SPLITS_FILE
 
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of, file_digest
@@ -171,6 +171,7 @@ def select_samples(
     One sample of each of ``thorough_subjects`` subjects is marked ``thorough``: the costly measures are taken
     on it alone.
     """
+    members = members[members.index.isin(to_explain(cohort))]
     table = cohort.samples.loc[members.index, ["subject", "label"]].assign(member=members)
     shuffled = table.sample(frac=1.0, random_state=np.random.default_rng(SELECTION_SEED))
     chosen = shuffled.groupby(["subject", "label"], sort=False).head(per_cell)
@@ -184,6 +185,13 @@ def select_samples(
     return chosen.assign(shard=shard)
 
 
+def to_explain(cohort: Cohort) -> pd.Index:
+    """The samples in which there is something to explain: all, but volumes without a lesion only train."""
+    if cohort.volume is None:
+        return cohort.samples.index
+    return cohort.samples.index[cohort.samples["label"] == LESION]
+
+
 def tested_samples(cohort: Cohort, bundle: Path, mode: Mode, per_cell: int | None) -> pd.DataFrame:
     """Which member explains which sample, where all are asked: columns ``sample`` and ``member``.
 
@@ -195,6 +203,7 @@ def tested_samples(cohort: Cohort, bundle: Path, mode: Mode, per_cell: int | Non
         pairs = splits.loc[splits["part"] == "test", ["sample", "member"]]
     else:
         pairs = judging_members(cohort, bundle).rename("member").rename_axis("sample").reset_index()
+    pairs = pairs[pairs["sample"].isin(to_explain(cohort))]
     if per_cell is not None:
         cells = pairs.join(cohort.samples[["subject", "label"]], on="sample")
         shuffled = cells.sample(frac=1.0, random_state=np.random.default_rng(SELECTION_SEED))

@@ -22,7 +22,8 @@ from ..reporting.interactive import write_interactive
 from .evaluation import Evaluation, Job
 from .explaining import read_attributions
 from .judges import network_of
-from .judging import PAPER_DIRECTION, primary_comparisons, read_csv
+from .judging import primary_comparisons, read_csv, reads_low
+from .reading import reads_rightly
 
 PAPER_FIGURE = "What each explainer marks in one sample of each class"
 
@@ -67,7 +68,8 @@ def figures(evaluation: Evaluation, cohort: Cohort, shown: list[Shown]) -> Itera
     """Every still figure with the path it is kept under."""
     drawn = drawing.class_by_explainer(*_by_label(shown), title=PAPER_FIGURE, **_marks(cohort, shown))
     yield f"{evaluation.figure('heatmaps')}.png", drawn
-    yield "figures/class-means.png", _class_means(evaluation, cohort)
+    if cohort.volume is None:  # lesions lie elsewhere in every head: a mean of volumes shows nothing
+        yield "figures/class-means.png", _class_means(evaluation, cohort)
     yield from _judgement_figures(evaluation)
     if evaluation.job == "faithfulness":
         yield from _heatmaps(drawing.Geometry.of(cohort), shown)
@@ -86,7 +88,7 @@ def _heatmaps(geometry: drawing.Geometry, shown: list[Shown]) -> Iterator[tuple[
                     geometry=geometry,
                     title=f"{one.label}, {explainer}",
                     evidence=one.evidence,
-                    high_is_important=not explainer.endswith(PAPER_DIRECTION),
+                    high_is_important=not reads_low(explainer),
                 ),
             )
 
@@ -103,8 +105,9 @@ def _shown_one(bundle: Bundle, cohort: Cohort, rows: pd.DataFrame) -> tuple[pd.S
     for _, row in rows.iterrows():
         window = bundle.normalise(torch.from_numpy(cohort.signals(np.array([row["sample"]]))))
         with torch.inference_mode():
-            if int(network_of(bundle, int(row["member"]))(window).argmax()) == row["label"]:
-                return row, True
+            logits = network_of(bundle, int(row["member"]))(window)
+        if reads_rightly(logits, torch.tensor([row["label"]])).item():
+            return row, True
     return rows.iloc[0], False
 
 
@@ -153,7 +156,7 @@ def _marks(cohort: Cohort, shown: list[Shown]) -> dict[str, Any]:
 
 
 def _read_low(names: dict[str, np.ndarray]) -> list[str]:
-    return [name for name in names if name.endswith(PAPER_DIRECTION)]
+    return [name for name in names if reads_low(name)]
 
 
 def _class_means(evaluation: Evaluation, cohort: Cohort) -> Figure:

@@ -26,7 +26,7 @@ def judging_members(cohort: Cohort, bundle: Path) -> pd.Series:
     On the cohort that the version was trained on, a sample is judged by a member that had it in its test part;
     where several had, they take turns. On another cohort, a subject that the version knows (by pseudonym) is
     judged by the member that tested it, and a new subject by the mean of all members. Raises PlumblineError
-    where classes or windows differ, and for another cohort in paper mode, whose split by sample does not say
+    where classes, channels or grids differ, and for another cohort in paper mode, whose split by sample does not say
     who was seen.
     """
     version = json.loads((bundle / "version.json").read_text())
@@ -54,7 +54,12 @@ def _in_turn(tested: pd.DataFrame) -> pd.Series:
 
 
 def _require_same_shape(version: dict[str, object], cohort: Cohort) -> None:
-    found = {"classes": list(cohort.classes), "window": cohort.manifest["window"], "channels": list(cohort.channels)}
+    found = {
+        "classes": list(cohort.classes),
+        "volume": list(cohort.volume) if cohort.volume else None,
+        "window": cohort.manifest["window"],
+        "channels": list(cohort.channels),
+    }
     for name, value in found.items():
         if version[name] != value:
             raise PlumblineError(f"the data have the {name} {value}; the version expects {version[name]}.")
@@ -71,7 +76,7 @@ def network_of(bundle: Bundle, member: int) -> nn.Module:
 
 
 class _MeanOfMembers(nn.Module):
-    """Logits ``(sample, class)``: the mean of the members' logits."""
+    """Logits ``(sample, class, *grid)``: the mean of the members' logits."""
 
     def __init__(self, members: tuple[nn.Module, ...]) -> None:
         super().__init__()

@@ -8,13 +8,14 @@ and, as exploration, every explainer against every other (Benjamini-Hochberg).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from prefect import task
 
-from xai.methods import CONTROLS
+from xai.methods import VOLUME_CONTROLS
 from xai.quality.comparison import (
     Pairs,
     against_controls,
@@ -35,8 +36,8 @@ from .scoring import subject_curves, subject_scores
 FEWEST_SUBJECTS_PER_CLASS = 3
 FEWEST_SUBJECTS_PER_CELL = 5
 """Smaller subgroups are suppressed: their means could be traced to persons."""
-PAPER_DIRECTION = "-paper"
-"""Ends the names of maps in the paper's direction: low values mark what matters."""
+PAPER_TWIN = "-paper"
+"""Ends the names of explainers that do what a paper did, its defects included."""
 RESAMPLES, OTHER_RESAMPLES = 10_000, 2_000
 """Of bootstraps and sign flips: for the primary metric, and for all the others, which decide nothing."""
 AGE_BANDS = {"0 to 39": (0, 40), "40 to 59": (40, 60), "60 to 74": (60, 75), "75 and over": (75, np.inf)}
@@ -114,9 +115,14 @@ def families(evaluation: Evaluation) -> dict[str, tuple[Pairs, str]]:
     contrast = [(first, second) for first, second in evaluation.configuration["contrast"]]
     return {
         "contrast": (contrast, "holm"),
-        "controls": (against_controls(explainers, CONTROLS), "holm"),
+        "controls": (against_controls(explainers, controls_among(explainers)), "holm"),
         "all": (every_pair(explainers), "bh"),
     }
+
+
+def controls_among(explainers: Sequence[str]) -> list[str]:
+    """The controls that a job asked for: volumes have more of them than signals."""
+    return [name for name in VOLUME_CONTROLS if name in explainers]
 
 
 def comparison_table(evaluation: Evaluation, scores: pd.DataFrame) -> pd.DataFrame:
@@ -221,8 +227,13 @@ def summary(evaluation: Evaluation, scores: pd.DataFrame, comparisons: pd.DataFr
 
 
 def is_candidate(explainer: str) -> bool:
-    """Whether it may be called most faithful: no control, and no map whose low values mark what matters."""
-    return explainer not in CONTROLS and not explainer.endswith(PAPER_DIRECTION)
+    """Whether it may be called most faithful: no control, and no twin with a paper's defects."""
+    return explainer not in VOLUME_CONTROLS and not explainer.endswith(PAPER_TWIN)
+
+
+def reads_low(explainer: str) -> bool:
+    """Whether low values of its maps mark what matters: occlusion in the direction of the paper."""
+    return explainer.startswith("occlusion") and explainer.endswith(PAPER_TWIN)
 
 
 def verdict_lines(evaluation: Evaluation, comparisons: pd.DataFrame, best: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from xai.methods import explainer
 from xai.quality.measure import Measurement, QualityPlan, measure
 from xai.scores import ScoreOperator
 
+from ..cohorts.store import Cohort
 from .evaluation import Evaluation, write_table
 from .explaining import Shard, open_shard, read_attributions
 from .folds import fold_scores
+from .native_scores import native_localisation
 
 SCORES = "scores.parquet"
 CURVES = "curves.parquet"
@@ -44,30 +47,40 @@ def is_scored(evaluation: Evaluation) -> bool:
 
 
 def compute_scores(evaluation: Evaluation, shard: int) -> Measurement:
-    """Scores of one shard; ``sample`` is the sample's number in the cohort."""
+    """Scores of one shard; ``sample`` is the sample's number in the cohort.
+
+    Where cases have grids of their own, localisation is taken on these.
+    """
     opened = open_shard(evaluation, shard)
     stored = read_attributions(evaluation, shard)
     maps = {str(name): torch.from_numpy(stored.sel(explainer=name).to_numpy()) for name in stored["explainer"].values}
-    measured = _measure(evaluation, opened, maps, "quality", opened.samples.index.to_numpy())
+    plan = QualityPlan.from_dict(evaluation.configuration["quality"])
+    tables = []
+    if "localisation" in plan.groups and Cohort.open(evaluation.cohort).volume is not None:
+        plan = replace(plan, groups=tuple(group for group in plan.groups if group != "localisation"))
+        tables.append(_on_native_grids(evaluation, opened, maps))
+    measured = _measure(evaluation, opened, maps, plan, opened.samples.index.to_numpy())
+    tables.append(measured.scores)
     thorough = opened.samples.index[opened.samples["thorough"]].to_numpy()
-    tables = [measured.scores]
     if len(thorough) and evaluation.configuration["thorough_quality"] is not None:
-        tables.append(_measure(evaluation, opened, maps, "thorough_quality", thorough).scores)
+        costly = QualityPlan.from_dict(evaluation.configuration["thorough_quality"])
+        tables.append(_measure(evaluation, opened, maps, costly, thorough).scores)
     if len(thorough) and evaluation.configuration["across_folds"]:
         tables.append(_renumbered(fold_scores(evaluation, opened, thorough), _numbers(opened, thorough)))
-    return Measurement(scores=pd.concat(tables, ignore_index=True), curves=measured.curves)
+    scores = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    return Measurement(scores=scores, curves=measured.curves)
 
 
 def _measure(
-    evaluation: Evaluation, opened: Shard, maps: Mapping[str, Tensor], plan: str, rows: np.ndarray
+    evaluation: Evaluation, opened: Shard, maps: Mapping[str, Tensor], plan: QualityPlan, rows: np.ndarray
 ) -> Measurement:
-    """Measures the given rows of a shard by the plan of that name in the configuration."""
+    """Measures the given rows of a shard."""
     measured = measure(
         opened.model,
         opened.inputs[rows],
         opened.targets[rows],
         {name: values[rows] for name, values in maps.items()},
-        QualityPlan.from_dict(evaluation.configuration[plan]),
+        plan,
         score=ScoreOperator(evaluation.configuration["score"]),
         seeds=opened.seeds[rows],
         explainers={name: explainer(name) for name in maps},
@@ -75,6 +88,15 @@ def _measure(
     )
     numbers = _numbers(opened, rows)
     return Measurement(scores=_renumbered(measured.scores, numbers), curves=_renumbered(measured.curves, numbers))
+
+
+def _on_native_grids(evaluation: Evaluation, opened: Shard, maps: Mapping[str, Tensor]) -> pd.DataFrame:
+    cohort = Cohort.open(evaluation.cohort)
+    tables = [
+        native_localisation(cohort, sample, {name: values[row] for name, values in maps.items()}).assign(sample=sample)
+        for row, sample in enumerate(opened.samples["sample"])
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _numbers(opened: Shard, rows: np.ndarray) -> np.ndarray:

@@ -16,7 +16,14 @@ from ..evaluating.evaluation import Evaluation, Job
 from ..evaluating.judging import judgement, primary_comparisons, read_csv
 from ..evaluating.ledgering import open_books
 from ..publishing.registry import VersionRef, set_alias, set_version_tags
-from .constraints import Constraint, Verdict, beats_controls, better_than_chance, trained_in_corrected_mode
+from .constraints import (
+    Constraint,
+    Verdict,
+    beats_controls,
+    better_than_chance,
+    overlaps_better_than_chance,
+    trained_in_corrected_mode,
+)
 
 
 def latest_evaluation(study: str, model: VersionRef, root: Path) -> Evaluation:
@@ -60,14 +67,14 @@ def _opened(key: str, root: Path) -> Evaluation:
 def constraints_of(evaluation: Evaluation) -> list[Constraint]:
     """The constraints of a faithfulness evaluation: better than chance, better than both controls."""
     performance = json.loads((evaluation.bundle / "performance.json").read_text())
-    classes = Cohort.open(evaluation.cohort).classes
+    classes = len(Cohort.open(evaluation.cohort).classes)
     primary = primary_comparisons(evaluation, read_csv(evaluation, "comparisons"))
     family = primary[primary["family"] == "controls"]
     best = judgement(evaluation)["best"]
     metric = evaluation.configuration["primary_metric"]
     return [
         trained_in_corrected_mode(evaluation.mode),
-        better_than_chance(performance, len(classes)),
+        overlaps_better_than_chance(performance) if "dice" in performance else better_than_chance(performance, classes),
         *beats_controls(family, best, metric),
     ]
 

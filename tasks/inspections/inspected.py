@@ -16,6 +16,7 @@ from models.bundle import Bundle
 
 from ..cohorts.store import Cohort
 from ..evaluating.judges import MEAN_OF_MEMBERS, network_of
+from ..evaluating.reading import reads_rightly
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class Inspected:
         for _, rows in self.some().groupby("label", sort=True):
             for member, part in rows.groupby("member"):
                 with torch.inference_mode():
-                    predicted = self.network(int(str(member)))(self.inputs(part)).argmax(1).numpy()
-                right = part[predicted == part["label"].to_numpy()]
+                    logits = self.network(int(str(member)))(self.inputs(part))
+                right = part[reads_rightly(logits, self.targets(part)).numpy()]
                 if len(right):
                     shown.append(right.iloc[[0]])
                     break

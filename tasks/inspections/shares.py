@@ -50,7 +50,7 @@ def _batch(
     inputs = bundle.normalise(torch.from_numpy(cohort.signals(index)))
     network = network_of(bundle, member)
     with torch.no_grad():
-        predicted = network(inputs).argmax(dim=1)
+        predicted = bundle.explained_classes(network(inputs))
     methods = [explainer(name) for name in explainers]
     maps = attribute_all(methods, network, inputs, predicted, score=score, seeds=torch.from_numpy(index))
     masks = torch.from_numpy(part_masks(cohort, index))
@@ -70,7 +70,8 @@ def _flat(absolute: Tensor) -> dict[str, np.ndarray]:
 
 
 def with_facts(cohort: Cohort, shares: pd.DataFrame) -> pd.DataFrame:
-    """Adds ``true`` (the class's name), subject, recording, the subject's age and sex, and night and drug if known."""
+    """Adds ``true`` (the class's name), subject, recording, night, drug, and what else is known of the subject."""
     known = [name for name in ("night", "drug", "epoch", "start_second") if name in cohort.samples]
     facts = cohort.samples[["subject", "recording", "label_name", *known]].rename(columns={"label_name": "true"})
-    return shares.join(facts, on="sample").join(cohort.subjects[["age", "sex"]], on="subject")
+    of_subject = cohort.subjects.drop(columns=["subject", "medication", *known], errors="ignore")
+    return shares.join(facts, on="sample").join(of_subject, on="subject")

@@ -65,16 +65,18 @@ class VersionRef:
 
 
 def register_version(
-    bundle: Path, *, name: str, run_id: str, tags: Mapping[str, str], input_example: np.ndarray
+    bundle: Path, *, name: str, run_id: str, tags: Mapping[str, str], input_example: np.ndarray | None
 ) -> VersionRef:
     """Logs a bundle to the run as a model and registers it under ``name``.
 
-    ``input_example`` is ``(sample, channel, time)``, float32, in physical units. The version gets ``tags``
-    and the digest of the code that it ships. ValueError if the bundle cannot be loaded.
+    ``input_example`` is ``(sample, channel, time)``, float32, in physical units; None for volumes, of which MLflow
+    would keep two copies as text, tens of megabytes each. The version gets ``tags`` and the digest of the code that
+    it ships. ValueError if the bundle cannot be loaded.
     """
     config = load_bundle(bundle).config
     with _active(run_id), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Add type hints")  # the version has a signature
+        for advice in ("Add type hints", "An input example was not provided"):  # the version has a signature
+            warnings.filterwarnings("ignore", message=f".*{advice}")
         shutil.copytree(bundle, Path(folder) / "bundle")
         code = ship_code(Path(folder))
         logged = mlflow.pyfunc.log_model(
@@ -93,10 +95,14 @@ def register_version(
 
 
 def signature_of(config: BundleConfig) -> ModelSignature:
-    """Windows (sample, channel, time) in, probabilities out; ``explain`` names an explainer or is empty."""
+    """Samples (sample, channel, *grid) in, probabilities out; ``explain`` names an explainer or is empty.
+
+    Probabilities are (sample, class), of a segmentation (sample, class, *grid).
+    """
+    answered = (len(config.classes), *(config.grid if config.task == "segmentation" else ()))
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(config.channels), config.window))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(config.classes)), "probability")]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(config.channels), *config.grid))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *answered), "probability")]),
         params=ParamSchema([ParamSpec("explain", DataType.string, "")]),
     )
 
@@ -211,6 +217,8 @@ def _metadata(config: BundleConfig) -> dict[str, object]:
         "units": list(config.units),
         "sampling_rate": config.sampling_rate,
         "window": config.window,
+        "task": config.task,
+        "volume": list(config.volume) if config.volume else None,
         "study": config.study,
         "mode": config.mode,
     }

@@ -43,7 +43,7 @@ def publish_training(training: Training, model_name: str) -> dict[str, Any]:
             name=model_name,
             run_id=run.info.run_id,
             tags=_version_tags(training, cohort),
-            input_example=cohort.signals(slice(0, 1)),
+            input_example=None if cohort.volume else cohort.signals(slice(0, 1)),
         )
         dataset = cohort_dataset(cohort.study, cohort.digest, cohort.path)
         mlflow.log_metrics(
@@ -73,8 +73,11 @@ def _log_training(training: Training, cohort: Cohort, run: Run) -> None:
     mlflow.log_artifacts(str(training.tables), "tables")
     if len(cohort.quarantine):
         log_table_once(run, cohort.quarantine, "quarantine.json")
-    counts = performance_table(training, "confusion").drop(columns="class").to_numpy()
-    mlflow.log_figure(drawing.confusion(counts, cohort.classes), "figures/confusion.png")
+    if training.task == "segmentation":
+        mlflow.log_figure(drawing.dice_by_case(performance_table(training, "cases")), "figures/dice.png")
+    else:
+        counts = performance_table(training, "confusion").drop(columns="class").to_numpy()
+        mlflow.log_figure(drawing.confusion(counts, cohort.classes), "figures/confusion.png")
     log_table_once(run, performance_table(training, "members"), "members.json")
 
 

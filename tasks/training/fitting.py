@@ -13,15 +13,26 @@ import pandas as pd
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
+from models import Task
 from models.bundle import BundleConfig, save_bundle
 
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of
 from ..evaluating.evaluation import Mode, configuration_of, write_table, write_whole
-from .member import fit_member, trained_network
+from .member import fit_member, history, trained_network
 from .performance import performance_tables, predictions_of_members
 from .recipe import Recipe
-from .splits import PaperSplit, Split, provided_splits, random_splits, split_table, subject_draws, subject_folds
+from .segmentation import segmentation_tables, segmented_cases
+from .splits import (
+    PaperSplit,
+    Split,
+    provided_splits,
+    random_splits,
+    split_table,
+    subject_draws,
+    subject_folds,
+    training_cases,
+)
 
 SPLIT_SEED = 0
 REFERENCE = "training.json"
@@ -31,8 +42,9 @@ REFERENCE = "training.json"
 class Training(BaseModel):
     """One network and recipe on one cohort; its members are folds (``corrected``) or trials (``paper``).
 
-    ``subset`` says in words what the scale leaves out, ``paper_split`` what the paper drew at random. ``options``: of
-    the study, other than the defaults; cohort and network carry what they change, so that the key need not name them.
+    ``subset`` says in words what the scale leaves out, ``paper_split`` how the paper split, ``task`` whether samples or
+    their voxels are classified. ``options``: of the study, other than the defaults; cohort and network carry what
+    they change, so that the key need not name them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +60,7 @@ class Training(BaseModel):
     network: dict[str, Any]
     options: dict[str, str] = {}
     paper_split: PaperSplit = "samples"
+    task: Task = "classification"
 
     @property
     def bundle(self) -> Path:
@@ -91,6 +104,8 @@ class Training(BaseModel):
             mode=self.mode,
             cohort_digest=cohort.digest,
             options=self.options,
+            task=self.task,
+            volume=cohort.volume,
         )
 
     @classmethod
@@ -107,12 +122,14 @@ class Training(BaseModel):
         options: Mapping[str, str],
         root: Path,
         paper_split: PaperSplit = "samples",
+        task: Task = "classification",
     ) -> Self:
-        """The key is the digest of the cohort, the network, the recipe, the splits and `models`' sources."""
+        """The key is the digest of the cohort, the network, the task, the recipe, the splits and `models`' sources."""
         plain = configuration_of(recipe=recipe, network=network)
         identity = {
             "cohort": cohort.digest,
             "mode": mode,
+            "task": task,
             "members": members,
             "splits": _table_digest(split_table(_splits(cohort, mode, members, paper_split))),
             "code": code_digest(("models",)),
@@ -130,6 +147,7 @@ class Training(BaseModel):
             members=members,
             options=dict(options),
             paper_split=paper_split,
+            task=task,
             **plain,
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,11 +156,13 @@ class Training(BaseModel):
 
 
 def _splits(cohort: Cohort, mode: Mode, members: int, paper_split: PaperSplit) -> list[Split]:
-    """A source's own split is kept in both modes; else folds by subject, or draws at random as the paper did."""
+    """A source's own split is kept in both modes; else folds by subject, or what the paper did."""
     if "part" in cohort.samples:
         return provided_splits(cohort.samples, members, SPLIT_SEED)
     if mode == "corrected":
         return subject_folds(cohort.samples, members, SPLIT_SEED)
+    if paper_split == "training":
+        return training_cases(cohort.samples, members)
     draw = random_splits if paper_split == "samples" else subject_draws
     return draw(cohort.samples, members, SPLIT_SEED)
 
@@ -183,18 +203,28 @@ def assemble(training: Training) -> None:
 
 @task
 def test_members(training: Training) -> None:
-    """Predicts every member's own test samples and writes the performance tables."""
+    """Tests every member on its own test samples and writes the performance tables."""
     if (training.tables / "performance.json").exists():
         return
     cohort = Cohort.open(training.cohort)
-    predictions = predictions_of_members(cohort, training.bundle, training.splits())
-    write_table(predictions, training.tables / "predictions.parquet")
-    summary, tables = performance_tables(predictions, cohort.classes)
+    if training.task == "segmentation":
+        cases = segmented_cases(cohort, training.bundle, training.splits())
+        summary, tables = segmentation_tables(cases, _minutes(training))
+    else:
+        predictions = predictions_of_members(cohort, training.bundle, training.splits())
+        write_table(predictions, training.tables / "predictions.parquet")
+        summary, tables = performance_tables(predictions, cohort.classes)
     for name, table in tables.items():
         table.to_csv(training.tables / f"{name}.csv", index=False)
     text = json.dumps(summary, indent=2)
     for folder in (training.bundle, training.tables):
         write_whole(folder / "performance.json", lambda file: file.write_text(text))
+
+
+def _minutes(training: Training) -> list[float]:
+    """What each member's training took, the time of a killed run after its last whole epoch left out."""
+    folders = [training.folder / "members" / str(member) for member in range(training.members)]
+    return [float(history(folder)["seconds"].iloc[-1]) / 60 for folder in folders]
 
 
 def performance(training: Training) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..progress import track
+from .objectives import Objective
 from .recipe import Recipe
 from .windows import Batches
 
@@ -33,15 +34,22 @@ class Learner(LightningModule):
     class_weights: Tensor | None
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, seed: int, batches: Batches, class_weights: Tensor | None
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        aim: Objective,
+        seed: int,
+        batches: Batches,
+        class_weights: Tensor | None,
     ) -> None:
         super().__init__()
         self.network = network
         self._recipe = recipe
+        self.aim = aim
         self._seed = seed
         self._batches = batches
         self.register_buffer("class_weights", class_weights, persistent=False)
-        self.hits: list[Tensor] = []
+        self.scores: list[Tensor] = []
         self.losses: dict[str, list[Tensor]] = {"training": [], "validation": []}
         self.counts = {"training": 0, "validation": 0}
 
@@ -51,14 +59,14 @@ class Learner(LightningModule):
         torch.manual_seed(int(np.random.default_rng([self._seed, 3, self.current_epoch]).integers(2**62)))
         for name in self.losses:
             self.losses[name], self.counts[name] = [], 0
-        self.hits = []
+        self.scores = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Mean loss of a batch, weighted by class if the recipe says so."""
         inputs, labels = batch
         logits = self.network(inputs)
         if self.class_weights is None:
-            loss = cross_entropy(logits, labels)
+            loss = self.aim.loss(logits, labels)
         else:
             # divided by the samples, not by their weights: what a sample counts does not depend on its batch
             loss = cross_entropy(logits, labels, self.class_weights, reduction="sum") / len(labels)
@@ -66,11 +74,11 @@ class Learner(LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Adds a batch to the validation loss and to the samples classified rightly."""
+        """Adds a batch to the validation loss and to the samples' scores."""
         inputs, labels = batch
         logits = self.network(inputs)
-        self._add(cross_entropy(logits, labels), labels, "validation")
-        self.hits.append((logits.argmax(dim=1) == labels).sum())
+        self._add(self.aim.loss(logits, labels), labels, "validation")
+        self.scores.append(self.aim.score(logits, labels))
 
     def _add(self, loss: Tensor, labels: Tensor, part: str) -> None:
         self.losses[part].append(loss.detach() * len(labels))
@@ -80,9 +88,12 @@ class Learner(LightningModule):
         """Mean loss per sample of this epoch's ``training`` or ``validation``."""
         return float(torch.stack(self.losses[part]).double().sum()) / self.counts[part]
 
-    def validation_accuracy(self) -> float:
-        """Share of this epoch's validation samples that are classified rightly."""
-        return int(torch.stack(self.hits).sum()) / self.counts["validation"]
+    def validation_score(self) -> float:
+        """Mean score of this epoch's validation samples that have one: their accuracy, or of a segmentation the Dice.
+
+        NaN where none has.
+        """
+        return float(torch.cat(self.scores).cpu().double().nanmean())
 
     def configure_optimizers(self) -> Any:
         """Adam, with the learning rate falling linearly step by step if the recipe says so.
@@ -90,7 +101,7 @@ class Learner(LightningModule):
         After a plateau `Progress` lowers it: Lightning steps such schedulers after the checkpoint is written, and
         a resumed training would miss one.
         """
-        adam = torch.optim.Adam(self.network.parameters(), lr=self._recipe.learning_rate)
+        adam = torch.optim.Adam(self.network.parameters(), lr=self._recipe.learning_rate, betas=self._recipe.betas)
         if self._recipe.decay != "linear":
             return adam
         steps = self._recipe.epochs * len(self._batches)
@@ -146,7 +157,7 @@ class Progress(Callback):
                 "epoch": trainer.current_epoch,
                 "training_loss": pl_module.mean_loss("training"),
                 "validation_loss": pl_module.mean_loss("validation"),
-                "validation_accuracy": pl_module.validation_accuracy(),
+                pl_module.aim.score_name: pl_module.validation_score(),
                 "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
                 "seconds": self._earlier_seconds + time.monotonic() - self._start,
             }
@@ -164,11 +175,10 @@ class Progress(Callback):
         self._ticks = iter(())
 
     def _merits(self) -> list[float]:
-        """How good each epoch was by the recipe's monitor, higher is better; -inf where the loss was not finite."""
-        by_loss = self._recipe.monitor == "validation_loss"
-        merits = [-row["validation_loss"] if by_loss else row["validation_accuracy"] for row in self.history]
-        finite = [math.isfinite(row["validation_loss"]) for row in self.history]
-        return [merit if judged else -math.inf for merit, judged in zip(merits, finite, strict=True)]
+        """How good each epoch was by the monitor, higher is better; -inf where it or the loss is not finite."""
+        sign = -1.0 if self._recipe.monitor == "validation_loss" else 1.0
+        judged = [(sign * row[self._recipe.monitor], row["validation_loss"]) for row in self.history]
+        return [merit if math.isfinite(merit) and math.isfinite(loss) else -math.inf for merit, loss in judged]
 
     def _stop_in_time(self, trainer: Trainer) -> None:
         merits = self._merits()

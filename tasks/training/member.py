@@ -26,6 +26,7 @@ from models.bundle import BundleConfig
 
 from ..digests import digest_of
 from .learning import Learner, Progress
+from .objectives import Objective, objective
 from .recipe import Recipe
 from .windows import Batches, LabelledWindows, Windows, balanced_weights
 
@@ -33,6 +34,8 @@ WEIGHTS = "member.safetensors"
 HISTORY = "history.json"
 CHECKPOINT = "last.ckpt"
 IDENTITY = "training.digest"
+VALIDATED_AT_ONCE = 512
+"""Windows; of volumes as many as a batch of the training holds."""
 
 
 class MemberSplit(Protocol):
@@ -56,9 +59,10 @@ def fit_member(
 
     The weights are those of the epoch that the recipe's monitor finds best; `history` tells the epochs.
     Members must not be trained in two threads of one process: they would share PyTorch's generator.
-    ValueError: an empty part, windows of another shape than ``config`` says, or a ``workdir`` that holds
-    another training. RuntimeError: the validation loss was never finite.
+    ValueError: an empty part, samples of another shape than ``config`` says, a recipe for another task, or a
+    ``workdir`` that holds another training. RuntimeError: the validation loss or the monitor was never finite.
     """
+    aim = _aim(config, recipe)
     workdir.mkdir(parents=True, exist_ok=True)
     _claim(workdir, _identity(split, config, recipe, seed))
     weights = workdir / WEIGHTS
@@ -67,10 +71,10 @@ def fit_member(
     training = Windows.read(cohort, _samples(split, "train"), config, workdir)
     validation = Windows.read(cohort, _validation_samples(cohort, split, recipe, seed), config, workdir)
     with _quiet(), torch.random.fork_rng():
-        progress = _fit(training, validation, config, recipe, workdir, seed)
+        progress = _fit(training, validation, config, recipe, aim, workdir, seed)
     if progress.best is None:
         raise RuntimeError(
-            f"the validation loss was not finite in any of {len(progress.history)} epochs; "
+            f"the validation loss or {recipe.monitor} was not finite in any of {len(progress.history)} epochs; "
             f"expected a learning rate below {recipe.learning_rate} or cleaner signals."
         )
     _write_whole(workdir / HISTORY, json.dumps(progress.history, indent=2).encode())
@@ -89,10 +93,22 @@ def trained_network(workdir: Path, config: BundleConfig) -> nn.Module:
 def history(workdir: Path) -> pd.DataFrame:
     """The epochs of a finished member, one row each.
 
-    Columns: epoch, training_loss, validation_loss, validation_accuracy, learning_rate at the epoch's end, and
-    seconds since the start.
+    Columns: epoch, training_loss, validation_loss, validation_accuracy (validation_dice of a segmentation),
+    learning_rate at the epoch's end, and seconds since the start.
     """
     return pd.DataFrame(json.loads((workdir / HISTORY).read_text()))
+
+
+def _aim(config: BundleConfig, recipe: Recipe) -> Objective:
+    """The objective of the version's task; ValueError where the recipe is for another one."""
+    aim = objective(config.task, recipe.loss)
+    if recipe.monitor not in ("validation_loss", aim.score_name):
+        raise ValueError(f"monitor is {recipe.monitor!r}; expected 'validation_loss' or {aim.score_name!r}.")
+    if config.task == "segmentation" and recipe.class_weights != "none":
+        raise ValueError(
+            f"class_weights is {recipe.class_weights!r}; expected 'none' for a segmentation; its loss may add the Dice."
+        )
+    return aim
 
 
 def _identity(split: MemberSplit, config: BundleConfig, recipe: Recipe, seed: int) -> str:
@@ -140,7 +156,13 @@ def _validation_samples(cohort: LabelledWindows, split: MemberSplit, recipe: Rec
 
 
 def _fit(
-    training: Windows, validation: Windows, config: BundleConfig, recipe: Recipe, folder: Path, seed: int
+    training: Windows,
+    validation: Windows,
+    config: BundleConfig,
+    recipe: Recipe,
+    aim: Objective,
+    folder: Path,
+    seed: int,
 ) -> Progress:
     torch.manual_seed(int(np.random.default_rng([seed, 0]).integers(2**62)))
     network = build_network(config.network, **{**config.arguments, "dropout": recipe.dropout})
@@ -163,9 +185,9 @@ def _fit(
     )
     checkpoint = folder / CHECKPOINT
     trainer.fit(
-        Learner(network, recipe, seed, batches, weights),
+        Learner(network, recipe, aim, seed, batches, weights),
         train_dataloaders=batches,
-        val_dataloaders=_in_order(validation),
+        val_dataloaders=_in_order(validation, recipe.batch_size if config.volume else VALIDATED_AT_ONCE),
         ckpt_path=checkpoint if checkpoint.exists() else None,
         weights_only=True,
     )
@@ -178,9 +200,9 @@ def _checkpoint_every_epoch(folder: Path) -> ModelCheckpoint:
     )
 
 
-def _in_order(windows: Windows, size: int = 512) -> DataLoader:
-    batches = list(zip(windows.inputs.split(size), windows.labels.split(size), strict=True))
-    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # each item is a whole batch
+def _in_order(windows: Windows, size: int) -> DataLoader:
+    parts = torch.arange(len(windows.labels)).split(size)
+    return DataLoader(parts, batch_size=None, collate_fn=windows.batch)  # type: ignore[arg-type]  # items are batches
 
 
 @contextmanager

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .objectives import Loss
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: Adam on the cross-entropy of the classes.
+    """How a network is trained: Adam with ``betas`` on the cross-entropy of the classes.
 
-    ``monitor`` judges the epochs: the lowest validation loss or the highest validation accuracy is best.
+    Of a segmentation the voxels are classified, and ``loss`` may add the soft Dice of the lesion.
+    ``monitor`` judges the epochs: the lowest validation loss is best, or the highest validation accuracy, of a
+    segmentation the highest validation Dice.
     ``decay``: the learning rate falls linearly to 0 over all epochs, or to a tenth after every 5 epochs in a row
     that do not better the monitor (``plateau``), or stays. ``clip`` bounds the global norm of the gradient, 0: not
     at all. ``patience``: epochs without a better monitor after which training stops (None: never). ``per_class``:
@@ -30,7 +34,9 @@ class Recipe:
     per_class: int | None
     dropout: float = 0.2
     class_weights: Literal["none", "balanced"] = "none"
-    monitor: Literal["validation_loss", "validation_accuracy"] = "validation_loss"
+    monitor: Literal["validation_loss", "validation_accuracy", "validation_dice"] = "validation_loss"
+    loss: Loss = "cross_entropy"
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
         if self.class_weights == "balanced" and self.per_class is not None:

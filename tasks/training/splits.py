@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 Samples = NDArray[np.int64]
-PaperSplit = Literal["samples", "subjects"]
-"""What a paper drew at random: `random_splits` or `subject_draws`."""
+PaperSplit = Literal["samples", "subjects", "training"]
+"""How a paper split: at random, `random_splits` or `subject_draws`, or not at all, `training_cases`."""
 _VALIDATION_SHARE = 0.15
 """Of the training subjects."""
 _PROVIDED_VALIDATION_SHARE = 0.1
@@ -26,7 +26,7 @@ _PROVIDED_VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Split:
-    """Sample numbers of the three parts, each sorted; no sample is in two."""
+    """Sample numbers of the three parts, each sorted; no sample is in two, but those of `training_cases` in all."""
 
     train: Samples
     validation: Samples
@@ -77,6 +77,20 @@ def subject_draws(samples: pd.DataFrame, draws: int, seed: int) -> list[Split]:
     return splits
 
 
+def training_cases(samples: pd.DataFrame, trials: int) -> list[Split]:
+    """No split, as Tjoa et al. (2020) have none: every trial trains, validates and tests on all samples.
+
+    Trials then differ by their seed only, and what they reach says nothing about new patients, so only the mode
+    `paper` uses it. ValueError when there is less than one trial or no sample.
+    """
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; expected 1 or more.")
+    if not len(samples):
+        raise ValueError("samples has 0 rows; expected 1 or more.")
+    every = np.sort(samples.index.to_numpy(np.int64))
+    return [Split(every, every, every) for _ in range(trials)]
+
+
 def provided_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
     """The split that the source itself names, in the column ``part`` ("train" or "test") of ``samples``.
 
@@ -106,21 +120,25 @@ def subject_folds(samples: pd.DataFrame, folds: int, seed: int) -> list[Split]:
     ``samples`` has the columns subject (ordinal) and label. Folds differ by one subject at most; within that,
     each class is spread over them, by samples and by subjects, as evenly as a greedy choice finds, subjects
     with rare classes first. About 15 % of the other subjects validate; a class keeps two training subjects if
-    it can. With as many folds as subjects each fold leaves one subject out. Raises ValueError when there are fewer
-    than two folds, fewer subjects than folds, or no two subjects to train and validate beside a fold's tested ones.
+    it can. With as many folds as subjects each fold leaves one subject out. Where a fold leaves one subject only to
+    train, the last samples of each of its classes validate: that flatters the choice of the epoch, not the test.
+    Raises ValueError when there are fewer than two folds, fewer subjects than folds, or a subject that trains alone
+    has no two samples of any class.
     """
     counts = pd.crosstab(samples["subject"], samples["label"]).sort_index()
     if folds < 2:
         raise ValueError(f"folds is {folds}; expected 2 or more.")
-    fewest = 4 if folds == 2 else folds  # beside the tested there must be one to train and one to validate
-    if len(counts) < fewest:
-        raise ValueError(f"samples has {len(counts)} subjects; expected {fewest} or more for {folds} folds.")
+    if len(counts) < folds:
+        raise ValueError(f"samples has {len(counts)} subjects; expected {folds} or more for {folds} folds.")
     table = counts.to_numpy(np.float64)
     rng = np.random.default_rng(seed)
     fold = _assign(table, folds, rng)
     splits = []
     for number in range(folds):
         training = np.flatnonzero(fold != number)
+        if len(training) == 1:
+            splits.append(_within_one(samples, counts.index[training[0]]))
+            continue
         validating = training[_validators(table[training], rng)]
         roles = np.full(len(table), "train", dtype=object)
         roles[validating], roles[fold == number] = "validation", "test"
@@ -143,6 +161,21 @@ def scarce_classes(samples: pd.DataFrame, classes: Sequence[str], minimum: int =
     subjects = samples.groupby("label")["subject"].nunique()
     found = {name: int(subjects.get(label, 0)) for label, name in enumerate(classes)}
     return {name: count for name, count in found.items() if count < minimum}
+
+
+def _within_one(samples: pd.DataFrame, subject: int) -> Split:
+    """One subject trains and validates, class by class on its last samples; all others are tested."""
+    own = samples[samples["subject"] == subject].sort_index()
+    left, size = own.groupby("label").cumcount(ascending=False), own.groupby("label")["label"].transform("size")
+    validating = (left < (_VALIDATION_SHARE * size).round().clip(lower=1)) & (size > 1)
+    if not validating.any():
+        raise ValueError(
+            f"subject {subject} trains alone and has {len(own)} samples; expected two or more of a class, "
+            "one of them to validate, or more subjects."
+        )
+    numbers = own.index.to_numpy(np.int64)
+    others = samples.index[samples["subject"] != subject].to_numpy(np.int64)
+    return Split(numbers[~validating], numbers[validating], np.sort(others))
 
 
 def _shares(table: NDArray[np.float64]) -> NDArray[np.float64]:

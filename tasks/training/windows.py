@@ -1,4 +1,4 @@
-"""What a member trains on: normalised windows in memory or in a mapped file, and the batches of an epoch."""
+"""What a member trains on: normalised samples in memory or in a mapped file, and the batches of an epoch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from .recipe import Recipe
 MEMORY_FOR_WINDOWS = 2**30
 """Bytes of normalised windows held in memory; more than this lie in a memory-mapped file."""
 
-READ_AT_ONCE = 4096
+POINTS_AT_ONCE = 2**24
+"""Points of signals, over all channels, that are read and normalised at once."""
 
 
 class LabelledWindows(Protocol):
-    """What training asks of a cohort."""
+    """What training asks of a cohort; ``evidence`` only of one that is segmented."""
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -33,37 +34,56 @@ class LabelledWindows(Protocol):
         ...
 
     def signals(self, index: np.ndarray) -> np.ndarray:
-        """Windows ``(sample, channel, time)``, float32, physical units."""
+        """Samples ``(sample, channel, *grid)``, float32, physical units."""
+        ...
+
+    def evidence(self, index: np.ndarray) -> np.ndarray:
+        """Truth masks ``(sample, 1, *grid)``, bool."""
         ...
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Normalised windows ``(sample, channel, time)`` and their classes ``(sample,)``, read once."""
+    """Normalised samples ``(sample, channel, *grid)`` and their classes ``(sample,)``, read once.
+
+    ``truth (sample, *grid)``, bool: the voxels that a segmentation is to find.
+    """
 
     inputs: Tensor
     labels: Tensor
+    truth: Tensor | None = None
 
     @classmethod
     def read(cls, cohort: LabelledWindows, samples: np.ndarray, config: BundleConfig, scratch: Path) -> Windows:
         """Reads and normalises these samples; ``scratch`` is the folder of the mapped file, if one is needed.
 
-        ValueError where the cohort's windows have another shape than ``config`` says.
+        ValueError where the cohort's samples have another shape than ``config`` says.
         """
-        inputs = _allocate((len(samples), len(config.channels), config.window), scratch)
-        for start in range(0, len(samples), READ_AT_ONCE):
-            signals = torch.from_numpy(cohort.signals(samples[start : start + READ_AT_ONCE]))
-            if signals.shape[1:] != inputs.shape[1:]:
+        shape = (len(config.channels), *config.grid)
+        inputs = _allocate((len(samples), *shape), scratch)
+        segmented = config.task == "segmentation"
+        truth = torch.empty((len(samples), *config.grid), dtype=torch.bool) if segmented else None
+        step = max(1, POINTS_AT_ONCE // math.prod(shape))
+        for rows in (slice(start, start + step) for start in range(0, len(samples), step)):
+            signals = torch.from_numpy(cohort.signals(samples[rows]))
+            if signals.shape[1:] != shape:
+                axes = ", ".join(("channel", *(("depth", "height", "width") if config.volume else ("time",))))
                 raise ValueError(
-                    f"cohort has windows of shape {tuple(signals.shape[1:])}; "
-                    f"expected (channel, time) = {tuple(inputs.shape[1:])}."
+                    f"cohort has samples of shape {tuple(signals.shape[1:])}; expected ({axes}) = {shape}."
                 )
-            inputs[start : start + len(signals)] = normalise(signals, config.normalisation)
+            inputs[rows] = normalise(signals, config.normalisation)
+            if truth is not None:
+                truth[rows] = torch.from_numpy(cohort.evidence(samples[rows])[:, 0])
         labels = cohort.samples.loc[samples, "label"].to_numpy(dtype=np.int64)
-        return cls(inputs, torch.from_numpy(labels))
+        return cls(inputs, torch.from_numpy(labels), truth)
+
+    def batch(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Inputs of these rows, and what a network is to make of them: classes of samples, or of voxels, int64."""
+        targets = self.labels[rows] if self.truth is None else self.truth[rows].long()
+        return self.inputs[rows], targets
 
 
-def _allocate(shape: tuple[int, int, int], scratch: Path) -> Tensor:
+def _allocate(shape: tuple[int, ...], scratch: Path) -> Tensor:
     if 4 * math.prod(shape) <= MEMORY_FOR_WINDOWS:
         return torch.empty(shape)
     path = scratch / "windows.partial"
@@ -98,7 +118,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in torch.from_numpy(self._order()).split(self._batch_size):
-            yield self._windows.inputs[rows], self._windows.labels[rows]
+            yield self._windows.batch(rows)
 
     def _order(self) -> np.ndarray:
         random = np.random.default_rng([self._seed, 2, self.epoch])

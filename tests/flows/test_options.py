@@ -79,8 +79,8 @@ def test_a_study_without_options_leaves_nothing_to_choose(name: str) -> None:
 def test_long_kernels_change_the_network_and_nothing_else() -> None:
     study = study_named("sleep-stages")
     long = study.with_options({"kernels": "long"})
-    assert long.network_arguments(long.full) == {"width": 16, "kernels": (5, 51, 51)}
-    assert study.network_arguments(study.full) == {"width": 16}
+    assert long.network_arguments(long.full, "corrected") == {"width": 16, "kernels": (5, 51, 51)}
+    assert study.network_arguments(study.full, "corrected") == {"width": 16}
     assert long.read is study.read
     assert study.with_options({"kernels": "paper"}).chosen == {}
 

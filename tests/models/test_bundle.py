@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,39 @@ def test_missing_values_stay_missing() -> None:
 def test_another_normalisation_is_refused() -> None:
     with pytest.raises(ValueError, match="how is 'robust'; expected one of"):
         normalise(torch.zeros(1, 1, 4), "robust")  # type: ignore[arg-type]
+
+
+VOLUME_ARGUMENTS = {"channels": 2, "classes": 2, "width": 1, "levels": 2}
+VOLUMES = replace(
+    CONFIG,
+    network="unet3d",
+    arguments=VOLUME_ARGUMENTS,
+    classes=("background", "lesion"),
+    task="segmentation",
+    window=4 * 6 * 5,
+    volume=(4, 6, 5),
+)
+
+
+def test_a_version_of_volumes_comes_back_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    networks = [build_network("unet3d", **VOLUME_ARGUMENTS) for _ in range(2)]
+    bundle = load_bundle(save_bundle(tmp_path, VOLUMES, networks))
+    assert bundle.config == VOLUMES
+    assert (bundle.config.grid, CONFIG.grid) == ((4, 6, 5), (30,))
+    inputs = torch.randn(3, 2, 4, 6, 5)
+    with torch.no_grad():
+        logits = bundle.logits(inputs)
+        assert torch.allclose(logits, sum(network.eval()(inputs) for network in networks) / 2, atol=1e-6)
+    assert logits.shape == (3, 2, 4, 6, 5)
+    assert bundle.normalise(inputs).amax(dim=(2, 3, 4)).eq(1).all()
+
+
+def test_a_segmentation_explains_its_lesion_and_a_class_is_explained_as_predicted(
+    tmp_path: Path, networks: list[nn.Module]
+) -> None:
+    windows = load_bundle(save_bundle(tmp_path / "windows", CONFIG, networks))
+    assert windows.explained_classes(torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])).tolist() == [1, 0]
+    volumes = load_bundle(save_bundle(tmp_path / "volumes", VOLUMES, [build_network("unet3d", **VOLUME_ARGUMENTS)]))
+    none_found = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1, 1).expand(3, 2, 4, 6, 5)
+    assert volumes.explained_classes(none_found).tolist() == [1, 1, 1], "also where none is found"

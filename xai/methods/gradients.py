@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from captum.attr import InputXGradient, Saliency
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
+from captum.attr import Saliency
 from torch import Tensor, nn
 
 from ..protocols import Classifier
 from ..scores import LOGIT, ScoreOperator
 from ..seeding import normal
-from .memory import rows_at_once
+from .memory import parts, rows_through
 
 ROWS_AT_ONCE = 512
 """Inputs differentiated together, at most, by the methods that need several gradients per sample."""
@@ -50,10 +50,8 @@ class Gradient:
         seeds: Tensor,
     ) -> Tensor:
         """Attribution in the shape of ``inputs (sample, channel, *grid)``; ``seeds`` are not used."""
-        with differentiable(model):
-            return Saliency(_explained(model, score)).attribute(
-                _leaf(inputs), abs=self.absolute, additional_forward_args=targets.clone()
-            )
+        found = _gradients(model, inputs, targets, score, rows_through(model, inputs, ROWS_AT_ONCE))
+        return found.abs() if self.absolute else found
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,7 @@ class GradientXInput:
         seeds: Tensor,
     ) -> Tensor:
         """Attribution in the shape of ``inputs (sample, channel, *grid)``; ``seeds`` are not used."""
-        with differentiable(model):
-            explainer = InputXGradient(_explained(model, score))
-            return explainer.attribute(_leaf(inputs), additional_forward_args=targets.clone()).detach()
+        return inputs.detach() * _gradients(model, inputs, targets, score, rows_through(model, inputs, ROWS_AT_ONCE))
 
 
 @dataclass(frozen=True)
@@ -120,13 +116,18 @@ class IntegratedGradients:
     ) -> Tensor:
         """Attribution in the shape of ``inputs (sample, channel, *grid)``; ``seeds`` are not used."""
         explainer = CaptumIntegratedGradients(_explained(model, score))
+        rows = rows_through(model, inputs, ROWS_AT_ONCE)
         with differentiable(model):
-            return explainer.attribute(
-                _leaf(inputs),
-                additional_forward_args=targets.clone(),
-                n_steps=self.steps,
-                internal_batch_size=max(rows_at_once(inputs, ROWS_AT_ONCE), len(inputs)),
-            ).detach()
+            found = [
+                explainer.attribute(
+                    _leaf(inputs[part]),
+                    additional_forward_args=targets[part].clone(),
+                    n_steps=self.steps,
+                    internal_batch_size=rows,
+                ).detach()
+                for part in parts(len(inputs), rows)
+            ]
+        return torch.cat(found)
 
 
 @dataclass(frozen=True)
@@ -171,15 +172,14 @@ class SmoothGrad:
         """Attribution in the shape of ``inputs (sample, channel, *grid)``, by ``seeds (sample,)``."""
         spread = inputs.flatten(1).std(1, unbiased=False).view(-1, *[1] * (inputs.dim() - 1)) * self.noise
         total = torch.zeros_like(inputs)
-        together = max(1, rows_at_once(inputs, ROWS_AT_ONCE) // max(1, len(inputs)))
+        rows = rows_through(model, inputs, ROWS_AT_ONCE)
+        together = max(1, rows // max(1, len(inputs)))
         for first in range(0, self.draws, together):
             draws = range(first, min(first + together, self.draws))
             noise = torch.cat([normal(seeds, f"smoothgrad/{draw}", inputs.shape[1:]) for draw in draws])
             noisy = inputs.repeat(len(draws), *[1] * (inputs.dim() - 1))
             noisy += noise.to(inputs) * spread.repeat(len(draws), *[1] * (inputs.dim() - 1))
-            gradient = Gradient().attribute(
-                model, noisy, targets.repeat(len(draws)), score=score, seeds=seeds.repeat(len(draws))
-            )
+            gradient = _gradients(model, noisy, targets.repeat(len(draws)), score, rows)
             total += gradient.unflatten(0, (len(draws), -1)).sum(0)
         return total / self.draws
 
@@ -203,6 +203,17 @@ def differentiable(model: Classifier) -> Iterator[None]:
     finally:
         for module, dropout in zip(frozen, dropouts, strict=True):
             module.training, module.dropout = False, dropout
+
+
+def _gradients(model: Classifier, inputs: Tensor, targets: Tensor, score: ScoreOperator, rows: int) -> Tensor:
+    """Signed gradient of each sample's score in the shape of the inputs, at most ``rows`` samples at a time."""
+    explainer = Saliency(_explained(model, score))
+    with differentiable(model):
+        found = [
+            explainer.attribute(_leaf(inputs[part]), abs=False, additional_forward_args=targets[part].clone())
+            for part in parts(len(inputs), rows)
+        ]
+    return torch.cat(found).detach()
 
 
 def _explained(model: Classifier, score: ScoreOperator) -> Callable[[Tensor, Tensor], Tensor]:

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..protocols import Classifier
 
 VALUES_AT_ONCE = 2**22
 """Numbers held in the copies of one evaluation; a network's own activations come on top."""
+ACTIVATION_BYTES = {"cpu": 200 * 10**6, "cuda": 8 * 10**9}
+"""Bytes that a network's activations on the volumes of one evaluation may take, by device."""
+VOLUME_AXES = 5
 
 
 def rows_at_once(inputs: Tensor, most: int) -> int:
     """Rows of the size of one sample of ``inputs (sample, ...)`` to evaluate at once, 1 to ``most``."""
     return max(1, min(most, VALUES_AT_ONCE // inputs.shape[1:].numel()))
+
+
+def rows_through(model: Classifier, inputs: Tensor, most: int) -> int:
+    """As `rows_at_once`; of volumes as many as keep the activations of ``model`` within `ACTIVATION_BYTES`, at least 1.
+
+    A network widens a volume by a factor that only it knows, so one volume is run to find out. Signals and images
+    are small, and are not run.
+    """
+    rows = rows_at_once(inputs, most)
+    if inputs.ndim < VOLUME_AXES or rows == 1 or not isinstance(model, nn.Module):
+        return rows
+    allowed = ACTIVATION_BYTES.get(inputs.device.type, ACTIVATION_BYTES["cpu"])
+    return max(1, min(rows, allowed // max(1, activation_bytes(model, inputs[:1]))))
+
+
+def parts(count: int, rows: int) -> Iterator[slice]:
+    """``count`` samples in order, at most ``rows`` at a time."""
+    for first in range(0, count, rows):
+        yield slice(first, first + rows)
+
+
+def activation_bytes(model: nn.Module, inputs: Tensor) -> int:
+    """Bytes of what all innermost modules return for ``inputs``: what a gradient keeps; without one it is less."""
+    found = []
+
+    def note(module: nn.Module, arguments: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            found.append(output.nbytes)
+
+    innermost = [module for module in model.modules() if next(module.children(), None) is None]
+    hooks = [module.register_forward_hook(note) for module in innermost]
+    try:
+        with torch.inference_mode():
+            model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(found)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from ..protocols import Classifier, IntervalClassifier
-from .memory import rows_at_once
+from .memory import rows_through
 from .windows import Windows
 
 ROWS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
 """Occluded inputs evaluated at once, at most, by device: it bounds the memory."""
 
+Read = Callable[[Tensor], Tensor]
+"""What is kept of logits ``(sample, class, *grid)``: a segmenter's, of all copies, are too many to keep."""
 
-def occluded_logits(model: Classifier, inputs: Tensor, occluded: Tensor, windows: Windows) -> Tensor:
-    """Logits ``(1 + window, sample, class)`` of the whole inputs and of each copy with a window from ``occluded``.
 
-    Both are ``(sample, channel, *grid)``. The windows lie on that grid or, where time is the scan line of an
-    image, on the image ``(row, column)``.
+def occluded_values(model: Classifier, inputs: Tensor, occluded: Tensor, windows: Windows, read: Read) -> Tensor:
+    """What ``read`` keeps of the logits of the whole inputs and of each copy with a window from ``occluded``.
+
+    Returns ``(1 + window, sample, ...)``. ``inputs`` and ``occluded`` are ``(sample, channel, *grid)``. The windows
+    lie on that grid or, where time is the scan line of an image, on the image ``(row, column)``.
     """
     if not _takes_intervals(model, inputs):
-        return _copy_logits(model, inputs, occluded, windows)
+        return _of_copies(model, inputs, occluded, windows, read)
     if len(windows.grid) == 1:
-        return _interval_logits(model, inputs, occluded, windows.along(0), rows=_rows(model, inputs))
-    return _block_logits(model, inputs, occluded, windows)
+        logits = _interval_logits(model, inputs, occluded, windows.along(0), rows=_rows(model, inputs))
+    else:
+        logits = _block_logits(model, inputs, occluded, windows)
+    return read(logits.flatten(0, 1)).unflatten(0, logits.shape[:2])
 
 
 def samples_at_once(model: Classifier, inputs: Tensor, windows: Windows) -> int:
@@ -46,7 +51,7 @@ def _interval_logits(
 
 
 def _block_logits(model: IntervalClassifier, inputs: Tensor, occluded: Tensor, windows: Windows) -> Tensor:
-    """As `occluded_logits`, for blocks of an image that the model reads row by row.
+    """Logits ``(1 + window, sample, class)``, for blocks of an image that the model reads row by row.
 
     A block is no interval of time; the rows that it crosses are one, if what replaces them differs from the
     inputs in the block's columns only. So all blocks of the same columns share a replacement, and those of
@@ -74,19 +79,19 @@ def _in_columns(inputs: Tensor, occluded: Tensor, side: slice, columns: int) -> 
     return torch.where(inside.repeat(inputs.shape[2] // columns), occluded, inputs)
 
 
-def _copy_logits(model: Classifier, inputs: Tensor, occluded: Tensor, windows: Windows) -> Tensor:
-    """As `occluded_logits`, for any classifier and any grid: each copy is run whole."""
+def _of_copies(model: Classifier, inputs: Tensor, occluded: Tensor, windows: Windows, read: Read) -> Tensor:
+    """As `occluded_values`, for any classifier and any grid: each copy is run whole."""
     spans = list(windows.slices())
     together = max(1, _rows(model, inputs) // len(inputs))
     on_grid = occluded.reshape(*inputs.shape[:2], *windows.grid)
-    found = [model(inputs)[None]]
+    found = [read(model(inputs))[None]]
     for first in range(0, len(spans), together):
         part = spans[first : first + together]
         copies = inputs.expand(len(part), *inputs.shape).clone(memory_format=torch.contiguous_format)
         for copy, span in zip(copies.view(len(part), *on_grid.shape), part, strict=True):
             where = (slice(None), slice(None), *span)
             copy[where] = on_grid[where]
-        found.append(model(copies.flatten(0, 1)).unflatten(0, (len(part), len(inputs))))
+        found.append(read(model(copies.flatten(0, 1))).unflatten(0, (len(part), len(inputs))))
     return torch.cat(found)
 
 
@@ -97,4 +102,4 @@ def _takes_intervals(model: Classifier, inputs: Tensor) -> TypeGuard[IntervalCla
 def _rows(model: Classifier, inputs: Tensor) -> int:
     most = ROWS_AT_ONCE.get(inputs.device.type, ROWS_AT_ONCE["cpu"])
     # such a model holds a state or a piece of a copy, never all of it
-    return most if _takes_intervals(model, inputs) else rows_at_once(inputs, most)
+    return most if _takes_intervals(model, inputs) else rows_through(model, inputs, most)

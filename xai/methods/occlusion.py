@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..protocols import Classifier
 from ..scores import LOGIT, PROBABILITY, ScoreOperator
-from .occluded import occluded_logits, samples_at_once
+from .occluded import Read, occluded_values, samples_at_once
 from .windows import Extent, Windows, axis_pairs, extent_of, extent_text
 
 Fill = Literal["mean", "mode"]
@@ -120,27 +120,38 @@ class Occlusion:
         `interval_logits` only what each window changes is run again.
         Raises ValueError where a window is larger than the grid, or time no multiple of ``scan``.
         """
-        return self.attribution_of(self.window_logits(model, inputs), targets, inputs, score=score)
+        by_class = self._window_values(model, inputs, self._judged_by(score).of_classes)
+        # Where the score of every class has been read, the target's is the one at its place.
+        return self._heat(window_scores(by_class, targets, LOGIT), inputs)
 
     def window_logits(self, model: Classifier, inputs: Tensor) -> Tensor:
-        """Logits ``(group, 1 + window, sample, class)`` of the whole inputs and with each window occluded.
+        """Logits ``(group, 1 + window, sample, class, *grid)`` of the whole inputs and with each window occluded.
 
         A group is a channel under ``channels="single"``, else all of them; windows are in the order of
         `windows_on`. `attribution_of` reads maps off them; raises as `attribute`.
         """
+        return self._window_values(model, inputs, lambda logits: logits)
+
+    def _window_values(self, model: Classifier, inputs: Tensor, read: Read) -> Tensor:
+        """What ``read`` keeps of the logits of `window_logits`."""
         windows = self.windows_on(inputs)
         parts = -(-len(inputs) // samples_at_once(model, inputs, windows))
         with torch.no_grad():
-            logits = [self._group_logits(model, part, windows) for part in inputs.chunk(parts)]
-        return torch.cat(logits, dim=2)
+            values = [self._group_values(model, part, windows, read) for part in inputs.chunk(parts)]
+        return torch.cat(values, dim=2)
 
     def attribution_of(
         self, logits: Tensor, targets: Tensor, inputs: Tensor, *, score: ScoreOperator = LOGIT
     ) -> Tensor:
         """The attribution that `attribute` returns, from the ``logits`` of `window_logits` on these ``inputs``."""
+        return self._heat(window_scores(logits, targets, self._judged_by(score)), inputs)
+
+    def _judged_by(self, score: ScoreOperator) -> ScoreOperator:
+        return PROBABILITY if self.direction == "paper" else score
+
+    def _heat(self, scores: Tensor, inputs: Tensor) -> Tensor:
+        """The attribution from the scores ``(sample, group, 1 + window)``."""
         windows = self.windows_on(inputs)
-        used = PROBABILITY if self.direction == "paper" else score
-        scores = window_scores(logits, targets, used)
         whole, left = scores[..., :1], scores[..., 1:]
         judged = left if self.direction == "paper" else whole - left
         heat = windows.sum_over_covering(judged.unflatten(2, windows.counts))
@@ -160,12 +171,12 @@ class Occlusion:
         image = torch.Size((inputs.shape[2] // self.scan, self.scan))
         return Windows.on(image, self.width, self.stride)
 
-    def _group_logits(self, model: Classifier, inputs: Tensor, windows: Windows) -> Tensor:
-        """As `window_logits`, for samples whose occluded copies are evaluated together."""
+    def _group_values(self, model: Classifier, inputs: Tensor, windows: Windows, read: Read) -> Tensor:
+        """As `_window_values`, for samples whose occluded copies are evaluated together."""
         filled = _fill(inputs, self.value)
         groups = _channel_groups(inputs.shape[1], self.channels)
         return torch.stack(
-            [occluded_logits(model, inputs, _with_channels(inputs, filled, group), windows) for group in groups]
+            [occluded_values(model, inputs, _with_channels(inputs, filled, group), windows, read) for group in groups]
         )
 
 

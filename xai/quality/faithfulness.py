@@ -22,7 +22,10 @@ def random_subsets(seeds: Tensor, features: int, size: int, subsets: int) -> Ten
     return draw(
         seeds,
         "sensitivity_n",
-        lambda generator: torch.rand(subsets, features, generator=generator).argsort(dim=1)[:, :size],
+        # One subset at a time: all at once, the sorted numbers of a volume would take gigabytes.
+        lambda generator: torch.stack(
+            [torch.rand(features, generator=generator).argsort()[:size] for _ in range(subsets)]
+        ),
     )
 
 

@@ -17,12 +17,13 @@ INPUT_THRESHOLD = 0.1
 def localisation_metrics(attributions: Tensor, evidence: Tensor) -> dict[str, Tensor]:
     """Every localisation metric ``(sample,)``, plain and area-corrected.
 
-    ``attributions`` and the bool ``evidence`` are ``(sample, channel, *grid)``. The area-corrected score is
+    ``attributions`` are ``(sample, channel, *grid)``; so is the bool ``evidence``, in all that follows, or it has one
+    channel that holds for all. The area-corrected score is
     (score - area) / (1 - area), where area is the score that chance reaches: the evidence's share of the grid,
     for inclusivity the share of the grid that is marked, for Dice that of as many random points. NaN where the
     evidence is empty or the whole grid, and where the attribution is constant.
     """
-    mask = evidence.flatten(1)
+    mask = _features(evidence, attributions)
     share = mask.double().mean(dim=1)
     undefined = (share == 0) | (share == 1) | ~can_rank(attributions)
     scores = {
@@ -72,12 +73,12 @@ def area_corrected(score: Tensor, area: Tensor) -> Tensor:
 def relevance_mass(attributions: Tensor, evidence: Tensor) -> Tensor:
     """Share of the positive attribution inside the evidence; NaN where none is positive (Arras, 2022)."""
     positive = attributions.flatten(1).double().clamp_min(0)
-    return (positive * evidence.flatten(1)).sum(dim=1) / positive.sum(dim=1)
+    return (positive * _features(evidence, attributions)).sum(dim=1) / positive.sum(dim=1)
 
 
 def relevance_rank(attributions: Tensor, evidence: Tensor) -> Tensor:
     """Share of the evidence among as many points of highest attribution (Arras et al., 2022)."""
-    mask = evidence.flatten(1)
+    mask = _features(evidence, attributions)
     points = mask.sum(dim=1, keepdim=True)
     hits = (mask & (descending_ranks(attributions) < points)).sum(dim=1)
     return hits.double() / points.squeeze(1)
@@ -85,7 +86,7 @@ def relevance_rank(attributions: Tensor, evidence: Tensor) -> Tensor:
 
 def pointing_game(attributions: Tensor, evidence: Tensor) -> Tensor:
     """1 where the highest attribution (the first one of equals) lies in the evidence, else 0."""
-    return (evidence.flatten(1) & (descending_ranks(attributions) == 0)).any(dim=1).double()
+    return (_features(evidence, attributions) & (descending_ranks(attributions) == 0)).any(dim=1).double()
 
 
 def auprc(attributions: Tensor, evidence: Tensor) -> Tensor:
@@ -94,7 +95,7 @@ def auprc(attributions: Tensor, evidence: Tensor) -> Tensor:
     Points of equal attribution pass the threshold together, so their order cannot matter.
     """
     values, order = attributions.flatten(1).sort(dim=1, descending=True, stable=True)
-    found = evidence.flatten(1).gather(1, order).double().cumsum(dim=1)
+    found = _features(evidence, attributions).gather(1, order).double().cumsum(dim=1)
     marked_points = torch.arange(1, values.shape[1] + 1, device=values.device)
     last_of_equals = torch.ones_like(values, dtype=torch.bool)
     last_of_equals[:, :-1] = values[:, :-1] != values[:, 1:]
@@ -105,19 +106,19 @@ def auprc(attributions: Tensor, evidence: Tensor) -> Tensor:
 
 def inclusivity(attributions: Tensor, evidence: Tensor) -> Tensor:
     """D(a, b) = |a ∩ b| / |b|: the share of the evidence b that is marked (a, see `marked`)."""
-    mask = evidence.flatten(1)
+    mask = _features(evidence, attributions)
     return (mask & marked(attributions).flatten(1)).sum(dim=1).double() / mask.sum(dim=1)
 
 
 def precision(attributions: Tensor, evidence: Tensor) -> Tensor:
     """|a ∩ b| / |a| of the marked points a and the evidence b: what inclusivity leaves out."""
-    mask, found = evidence.flatten(1), marked(attributions).flatten(1)
+    mask, found = _features(evidence, attributions), marked(attributions).flatten(1)
     return (mask & found).sum(dim=1).double() / found.sum(dim=1)
 
 
 def dice(attributions: Tensor, evidence: Tensor) -> Tensor:
     """2 |a ∩ b| / (|a| + |b|) of the marked points a and the evidence b."""
-    mask, found = evidence.flatten(1), marked(attributions).flatten(1)
+    mask, found = _features(evidence, attributions), marked(attributions).flatten(1)
     return 2 * (mask & found).sum(dim=1).double() / (mask.sum(dim=1) + found.sum(dim=1))
 
 
@@ -130,6 +131,11 @@ def _dice_by_chance(attributions: Tensor, share: Tensor) -> Tensor:
 def marked(attributions: Tensor) -> Tensor:
     """Points (bool) whose |attribution| exceeds half of the largest one of their channel."""
     return _above(attributions, INCLUSIVITY_THRESHOLD)
+
+
+def _features(evidence: Tensor, attributions: Tensor) -> Tensor:
+    """The evidence of every channel ``(sample, feature)``."""
+    return evidence.expand_as(attributions).flatten(1)
 
 
 def _above(values: Tensor, part: float) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from ..methods.memory import parts, rows_through
 from ..protocols import Explainer
 from ..scores import LOGIT, ScoreOperator
 from .complexity import complexity, gini
@@ -30,12 +31,15 @@ from .perturbation import Baseline, can_rank, descending_ranks
 from .plan import NEED_EXPLAINERS, QualityPlan
 from .randomisation import other_classes, randomisation_metrics, rank_correlation
 from .stability import max_sensitivity, random_shifts
-from .tables import CURVE_COLUMNS, Measurement, Row, concatenated, curve_table, score_table
+from .tables import CURVE_COLUMNS, Measurement, Row, concatenated, curve_table, joined, score_table
+
+FEATURE_BYTES = 10**9
+"""What the ranks, random subsets and perturbations of the samples measured together may take."""
 
 
 @dataclass(frozen=True)
 class _Case:
-    """The arguments of `measure`, checked, and the scores ``(sample, 2)`` of the whole inputs."""
+    """The arguments of `measure`, checked."""
 
     model: nn.Module
     inputs: Tensor
@@ -47,7 +51,22 @@ class _Case:
     explainers: Mapping[str, Explainer]
     evidence: Tensor | None
     batch_size: int
-    whole: Tensor
+
+    @cached_property
+    def whole(self) -> Tensor:
+        """Scores ``(sample, 2)`` of the whole inputs."""
+        return score_inputs(self.model, self.inputs, self.targets, self.batch_size)
+
+    def of(self, part: slice) -> _Case:
+        """The same questions to some of the samples."""
+        return replace(
+            self,
+            inputs=self.inputs[part],
+            targets=self.targets[part],
+            attributions={name: values[part] for name, values in self.attributions.items()},
+            seeds=self.seeds[part],
+            evidence=None if self.evidence is None else self.evidence[part],
+        )
 
 
 def measure(
@@ -63,7 +82,7 @@ def measure(
     evidence: Tensor | None = None,
     batch_size: int = 512,
 ) -> Measurement:
-    """Measures every metric of the plan for every explainer and sample.
+    """Measures every metric of the plan for every explainer and sample, of classifiers and of segmenters.
 
     ``inputs (sample, channel, *grid)`` are normalised, ``targets (sample,)`` the explained classes,
     ``attributions`` by explainer of the shape of the inputs, ``seeds (sample,)`` int64. Every point of
@@ -72,10 +91,12 @@ def measure(
     needed by the groups stability and randomisation. ``evidence`` is a mask of the shape of the
     inputs, or without the channel axis, which then holds for every channel. A constant or non-finite
     attribution has no order: its metrics are NaN, but for complexity and gini of a constant that is not 0.
+    At most ``batch_size`` inputs go through the network at once, of volumes fewer (see `rows_through`).
 
-    Raises ValueError for shapes that do not fit, a network in training mode and missing explainers.
+    Raises ValueError for shapes that do not fit, a network in training mode, missing explainers and a score that
+    the curves are not read in.
     """
-    _check(model, inputs, targets, attributions, plan, seeds, explainers)
+    _check(model, inputs, targets, attributions, plan, score, seeds, explainers)
     case = _Case(
         model=model,
         inputs=inputs.detach(),
@@ -86,17 +107,21 @@ def measure(
         seeds=seeds.to(inputs.device),
         explainers=explainers or {},
         evidence=None if evidence is None else _on_every_channel(evidence, inputs),
-        batch_size=batch_size,
-        whole=score_inputs(model, inputs.detach(), targets, batch_size),
+        batch_size=min(batch_size, rows_through(model, inputs, batch_size)),
     )
+    together = max(1, FEATURE_BYTES // _feature_bytes(inputs, plan))
+    return joined((_measured(case.of(part)), part.start) for part in parts(len(inputs), together))
+
+
+def _measured(case: _Case) -> Measurement:
     rows: list[Row] = []
     curves: list[pd.DataFrame] = []
-    if "faithfulness" in plan.groups:
+    if "faithfulness" in case.plan.groups:
         for found, table in _faithfulness(case):
             rows.extend(found)
             curves.append(table)
     for group, measured in _GROUPS.items():
-        if group in plan.groups:
+        if group in case.plan.groups:
             rows.extend(measured(case))
     return Measurement(score_table(rows), concatenated(curves, CURVE_COLUMNS))
 
@@ -235,6 +260,12 @@ def _explain(case: _Case, name: str, model: nn.Module, targets: Tensor, inputs: 
     )
 
 
+def _feature_bytes(inputs: Tensor, plan: QualityPlan) -> int:
+    """What the ranks, subsets and perturbations of one sample take; the perturbations also in float64."""
+    per_feature = 16 + 8 * plan.subsets * plan.subset_share + plan.perturbations * (inputs.element_size() + 8)
+    return max(1, round(inputs[0].numel() * per_feature))
+
+
 def _where_ranked(values: Tensor, attributions: Tensor) -> Tensor:
     return values.masked_fill(~can_rank(attributions), torch.nan)
 
@@ -258,6 +289,7 @@ def _check(
     targets: Tensor,
     attributions: Mapping[str, Tensor],
     plan: QualityPlan,
+    score: ScoreOperator,
     seeds: Tensor,
     explainers: Mapping[str, Explainer] | None,
 ) -> None:
@@ -271,6 +303,9 @@ def _check(
             raise ValueError(
                 f"attributions of {name} have shape {tuple(values.shape)}; expected {tuple(inputs.shape)}."
             )
+    if score not in SCALARS:
+        known = ", ".join(scalar.name for scalar in SCALARS)
+        raise ValueError(f"score is {score.name!r}; expected one of {known}, which the curves are read in.")
     if model.training:
         raise ValueError("model is in training mode; expected model.eval(), for scores must not be random.")
     again = [group for group in plan.groups if group in NEED_EXPLAINERS]

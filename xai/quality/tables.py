@@ -79,6 +79,19 @@ def curve_table(name: str, baseline: Baseline, curves: Curves, grid: Grid) -> pd
     return pd.concat(frames, ignore_index=True)
 
 
+def joined(measurements: Iterable[tuple[Measurement, int]]) -> Measurement:
+    """One measurement of samples measured in parts, each given with the position of its first sample."""
+    tables = [
+        (
+            found.scores.assign(sample=found.scores["sample"] + first),
+            found.curves.assign(sample=found.curves["sample"] + first),
+        )
+        for found, first in measurements
+    ]
+    scores, curves = ([*some] for some in zip(*tables, strict=True))
+    return Measurement(concatenated(scores, SCORE_COLUMNS), concatenated(curves, CURVE_COLUMNS))
+
+
 def concatenated(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """The frames one after the other, with exactly these columns even where there is none."""
     if not frames:

@@ -83,7 +83,8 @@ class SleepStageSettings:
     muscle tone, Awake minus REM. ``spread``: SD of the logarithm of a subject's heights, for each channel.
     ``age_effect``: relative change of the height of all eye movements per decade of age from 45. ``sex_effect``:
     relative difference of the height of muscle bursts and twitches, men minus women. ``temazepam_effect``:
-    relative change of the number of spindles under temazepam.
+    relative change of the height of spindles under temazepam. (Heights, because a network that takes the maximum
+    over time sees the largest element of an epoch, not how many there are.)
     """
 
     minutes: int = setting(30, 10, 600)
@@ -157,7 +158,7 @@ def _write_night(folder: Path, number: int, night: int, seed: int, settings: Sle
 def _signals(
     rng: np.random.Generator, person: _Person, settings: SleepStageSettings, scored: Scored, spindles: float
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, list[Event]]]:
-    """The channels (time,) in microvolt, and the events of each; ``spindles`` multiplies their number."""
+    """The channels (time,) in microvolt, and the events of each; ``spindles`` multiplies their height."""
     points = len(scored.drawn) * EPOCH * RATE
     events = {channel: _events(rng, person, scored, channel, spindles) for channel in (EEG, EOG, EMG)}
     heart = heartbeat(rng, points, 1.0)
@@ -179,8 +180,8 @@ def _events(rng: np.random.Generator, person: _Person, scored: Scored, channel: 
     found = []
     for epoch, stage in enumerate(scored.drawn):
         for element in _ELEMENTS[stage].get(channel, ()):
-            density = spindles if element.name == _SPINDLE else 1.0
-            found += events_of(element, rng, epoch, EPOCH, person.factors[channel], density)
+            drug = spindles if element.name == _SPINDLE else 1.0
+            found += events_of(element, rng, epoch, EPOCH, person.factors[channel] * drug)
     return found
 
 

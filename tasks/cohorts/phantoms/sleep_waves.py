@@ -64,14 +64,12 @@ def steady(seconds: NDArray[np.float64], _: float) -> NDArray[np.float64]:
     return np.ones_like(seconds)
 
 
-def events_of(
-    element: Element, rng: np.random.Generator, epoch: int, seconds: int, factor: float = 1.0, density: float = 1.0
-) -> list[Event]:
+def events_of(element: Element, rng: np.random.Generator, epoch: int, seconds: int, factor: float = 1.0) -> list[Event]:
     """The element's occurrences in one epoch of ``seconds``, none overlapping another of its kind.
 
-    ``factor`` multiplies the heights, ``density`` the mean number.
+    ``factor`` multiplies the heights.
     """
-    wanted = element.per_minute * density * seconds / 60
+    wanted = element.per_minute * seconds / 60
     longest = element.seconds[1]
     count = min(int(wanted + rng.random()), int(seconds / longest))
     found = []

@@ -109,20 +109,34 @@ def test_the_same_seed_writes_the_same_night_whatever_the_number(folder, tmp_pat
     assert (tmp_path / "other" / "ST7011J0-PSG.edf").read_bytes() != (folder / "ST7011J0-PSG.edf").read_bytes()
 
 
-def test_temazepam_changes_the_number_of_spindles_by_the_set_part(tmp_path):
-    write_phantom(tmp_path / "with", subjects=4, seed=1, minutes=60, temazepam_effect=0.5, hum=0)
-    nights = pd.read_csv(tmp_path / "with" / "subjects.csv").set_index("recording")
-    counts = marked(tmp_path / "with", CHANNELS[EEG]).query("0.6 <= duration <= 1.4")
-    epochs = {}
-    for name in nights.index:
-        scored = edfio.read_edf(tmp_path / "with" / f"{name[:-1]}P-Hypnogram.edf").annotations
-        second = [(m.onset, m.onset + m.duration) for m in scored if m.text == "Sleep stage 2"]
-        inside = sum(any(a <= onset < b for a, b in second) for onset in counts.query("recording == @name")["onset"])
-        epochs[name] = inside / sum((b - a) / 60 for a, b in second)
-    rates = pd.Series(epochs).groupby(nights["drug"]).mean()
-    # Of 14 marks a minute (10 spindles, 4 K-complexes) temazepam adds 5.
-    assert rates["placebo"] == pytest.approx(14, abs=0.7)
-    assert rates["temazepam"] == pytest.approx(19, abs=0.7)
+def test_temazepam_makes_spindles_higher_by_the_set_part_and_changes_nothing_else(tmp_path):
+    common = {"subjects": 4, "seed": 1, "minutes": 30, "hum": 0, "noise": 1}
+    write_phantom(tmp_path / "null", **common)
+    write_phantom(tmp_path / "planted", **common, temazepam_effect=0.5)
+    nights = pd.read_csv(tmp_path / "null" / "subjects.csv").set_index("recording")
+    for recording, drug in nights["drug"].items():
+        null, planted = (eeg_of(tmp_path / folder, recording) for folder in ("null", "planted"))
+        more = planted - null
+        if drug == "placebo":
+            assert not more.any()
+            continue
+        scored = edfio.read_edf(tmp_path / "null" / f"{recording[:-1]}P-Hypnogram.edf").annotations
+        other = np.zeros(len(more), dtype=bool)
+        for mark in scored:
+            if mark.text in {f"Sleep stage {stage}" for stage in "W134R"}:
+                other[round(mark.onset * 100) : round((mark.onset + mark.duration) * 100)] = True
+        assert other.mean() > 0.2
+        assert not more[other].any()
+        frequencies, power = periodogram(more, 100)
+        assert frequencies[power.argmax()] == pytest.approx(13, abs=1)
+        added = np.abs(more) > 2  # only spindles were added to, half of what was there
+        assert np.median(np.abs(more[added])) / np.median(np.abs(null[added])) == pytest.approx(0.5, abs=0.05)
+
+
+def eeg_of(folder: Path, recording: str) -> np.ndarray:
+    """The EEG of one night, microvolt."""
+    signals = edfio.read_edf(folder / f"{recording}-PSG.edf").signals
+    return next(one.data for one in signals if one.label == CHANNELS[EEG])
 
 
 @pytest.mark.parametrize(("setting", "channel"), [("age_effect", CHANNELS[EOG]), ("sex_effect", CHANNELS[EMG])])

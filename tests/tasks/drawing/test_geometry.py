@@ -46,11 +46,14 @@ def test_an_image_is_laid_row_by_row() -> None:
 def test_a_cohort_says_what_its_samples_are(tmp_path: Path) -> None:
     manifest = {
         "digest": "", "study": "s", "classes": ["a"], "channels": ["ECG", "ICP"], "units": ["mV", "mmHg"],
-        "sampling_rate": 50, "subject_kind": "subject", "image": None, "has_evidence": False, "origin": 7,
+        "sampling_rate": 50, "subject_kind": "subject", "image": None, "volume": None, "has_evidence": False,
+        "origin": 7, "window": 50,
     }  # fmt: skip
     assert Geometry.of(Cohort(tmp_path, manifest)) == Geometry(("ECG", "ICP"), ("mV", "mmHg"), 50.0, 7, None)
     scan = {**manifest, "channels": ["intensity"], "units": ["intensity"], "image": [28, 28], "origin": 0}
     assert Geometry.of(Cohort(tmp_path, scan)).image == (28, 28)
+    brain = {**manifest, "volume": [19, 48, 40], "origin": 0}
+    assert Geometry.of(Cohort(tmp_path, brain)).volume == (19, 48, 40)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,7 @@ def test_a_cohort_says_what_its_samples_are(tmp_path: Path) -> None:
         (((), (), 50.0), "one for each of the channels"),
         ((("ECG",), ("mV",), 0.0), "positive number of hertz"),
         ((("R", "G"), ("", ""), 1.0, 0, (2, 2)), "expected one, because the samples are images"),
+        ((("R",), ("",), 1.0, 0, (2, 2), (2, 2, 2)), r"image is \(2, 2\) and volume \(2, 2, 2\)"),
     ],
 )
 def test_impossible_geometries_are_refused(arguments: tuple, words: str) -> None:  # type: ignore[type-arg]
@@ -74,6 +78,19 @@ def test_shapes_that_are_not_the_geometrys_are_named() -> None:
         DIGIT.signal(np.ones((1, 7)))
     with pytest.raises(ValueError, match=r"'gradient' has shape \(2, 8\); expected the signal's \(2, 9\)"):
         VITALS.map_of(np.ones((2, 9)), np.ones((2, 8)), "gradient")
+
+
+def test_a_volume_has_its_own_shape_and_voxels() -> None:
+    brain = Geometry(("ADC", "MTT"), ("", "s"), 1.0, volume=(3, 8, 4), spacing=(5.0, 1.0, 2.0))
+    assert brain.voxel_aspect == 0.5
+    assert brain.slice_aspect == 1.0, "8 rows of 1 mm are as long as 4 columns of 2 mm"
+    assert brain.signal(np.ones((2, 3, 8, 4), dtype=np.float32)).dtype == float
+    with pytest.raises(ValueError, match=r"shape \(2, 96\); expected \(channel, depth, height, width\) \(2, 3, 8, 4\)"):
+        brain.signal(np.ones((2, 96)))
+    with pytest.raises(ValueError, match=r"'gradient' has shape \(1, 3, 8, 4\)"):
+        brain.map_of(np.ones((2, 3, 8, 4)), np.ones((1, 3, 8, 4)), "gradient")
+    with pytest.raises(ValueError, match="no volume"):
+        _ = VITALS.slice_aspect
 
 
 def test_a_mask_of_time_holds_for_every_channel() -> None:

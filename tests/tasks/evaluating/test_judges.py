@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from volumes import CONFIG, GRID
 
+from models import build_network
 from models.bundle import Bundle, BundleConfig, load_bundle, save_bundle
 from models.lstm import LSTMClassifier
 from models.sleep_cnn import SleepCNN
@@ -115,3 +117,33 @@ def test_the_mean_of_sleep_networks_keeps_the_short_way_through_an_interval() ->
         changed = inputs.clone()
         changed[..., start : start + 50] = 0
         torch.testing.assert_close(row, mean(changed).detach(), rtol=0, atol=1e-5)
+
+
+def test_the_mean_of_members_that_segment_has_a_logit_per_voxel(tmp_path: Path) -> None:
+    bundle = load_bundle(save_bundle(tmp_path, CONFIG, [build_network("unet3d", **CONFIG.arguments) for _ in range(3)]))
+    inputs = torch.randn(2, 2, *GRID)
+    with torch.no_grad():
+        found = network_of(bundle, MEAN_OF_MEMBERS)(inputs)
+        assert torch.allclose(found, sum(member(inputs) for member in bundle.members) / 3, atol=1e-6)
+    assert found.shape == (2, 2, *GRID)
+    assert network_of(bundle, 1) is bundle.members[1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"volume": [6, 24, 5]}, r"the data have the volume \[6, 24, 5\]; the version expects \[6, 12, 10\]"),
+        ({"volume": None}, r"the data have the volume None; the version expects \[6, 12, 10\]"),
+        ({"channels": ["ADC"]}, r"the data have the channels \['ADC'\]; the version expects \['ADC', 'Tmax'\]"),
+    ],
+)
+def test_volumes_of_another_grid_are_refused(tmp_path: Path, changed: dict[str, object], sentence: str) -> None:
+    save_bundle(tmp_path, CONFIG, [build_network("unet3d", **CONFIG.arguments)])
+    pd.DataFrame({"sample": [0], "member": 0, "part": "test"}).to_parquet(tmp_path / "splits.parquet")
+    manifest = {
+        "digest": "another", "study": "boxes", "classes": list(CONFIG.classes), "channels": list(CONFIG.channels),
+        "units": list(CONFIG.units), "sampling_rate": 1.0, "subject_kind": "case", "image": None,
+        "volume": list(GRID), "window": CONFIG.window, "has_evidence": True,
+    }  # fmt: skip
+    with pytest.raises(PlumblineError, match=sentence):
+        judging_members(Cohort(tmp_path, manifest | changed), tmp_path)

@@ -12,6 +12,7 @@ from tasks.gating.constraints import (
     beats_controls,
     better_than_chance,
     judge_version,
+    overlaps_better_than_chance,
     trained_in_corrected_mode,
 )
 
@@ -93,3 +94,10 @@ def test_a_gate_without_constraints_guards_nothing_and_is_an_error() -> None:
 
 def test_a_constraint_at_its_bound_does_not_hold() -> None:
     assert not Constraint("name", "above 0", 0.1, 0.0, 0.2, bound=0.0).holds
+
+
+@pytest.mark.parametrize(("low", "holds"), [(0.1, False), (0.1001, True), (math.nan, False)])
+def test_a_segmentation_is_held_against_marking_all_signal(low: float, holds: bool) -> None:
+    found = overlaps_better_than_chance({"dice": 0.5, "dice_ci_low": low, "dice_ci_high": 0.6, "dice_by_chance": 0.1})
+    assert found.holds is holds
+    assert "demanded is above that of marking all signal, 0.1" in found.sentence

@@ -17,6 +17,7 @@ from tasks.training.splits import (
     split_table,
     subject_draws,
     subject_folds,
+    training_cases,
 )
 
 
@@ -129,8 +130,10 @@ def test_equal_subjects_give_equal_folds_and_some_validate():
 
 
 def test_too_few_subjects_or_folds_are_named():
-    with pytest.raises(ValueError, match="3 subjects; expected 4 or more for 2 folds"):
-        subject_folds(table([{0: 9}] * 3), 2, 0)
+    with pytest.raises(ValueError, match="1 subjects; expected 2 or more for 2 folds"):
+        subject_folds(table([{0: 9}]), 2, 0)
+    with pytest.raises(ValueError, match="subject 1 trains alone and has 1 samples; expected two or more of a class"):
+        subject_folds(table([{0: 1}] * 2), 2, 0)
     with pytest.raises(ValueError, match="5 subjects; expected 6 or more for 6 folds"):
         subject_folds(table([{0: 9}] * 5), 6, 0)
     with pytest.raises(ValueError, match="folds is 1"):
@@ -225,6 +228,47 @@ def test_as_many_folds_as_subjects_leave_one_out():
     assert sorted(who for split in splits for who in subjects_of(samples, split.test)) == list(range(6))
     for split in splits:
         assert [len(subjects_of(samples, part)) for part in parts(split)] == [4, 1, 1]
+
+
+@given(
+    patients=st.lists(st.dictionaries(st.integers(0, 1), st.integers(2, 30), min_size=1), min_size=2, max_size=3),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_patient_left_alone_trains_and_validates_on_its_own_samples(patients, seed):
+    samples = table(patients)
+    splits = subject_folds(samples, 2, seed)
+    assert sorted(np.concatenate([split.test for split in splits])) == list(samples.index)
+    for split in splits:
+        assert sorted(np.concatenate(parts(split))) == list(samples.index)
+        left = set(subjects_of(samples, split.train)) | set(subjects_of(samples, split.validation))
+        assert left.isdisjoint(subjects_of(samples, split.test))
+        if len(left) > 1:
+            continue
+        own = samples[samples["subject"] == left.pop()]
+        assert set(own.loc[split.train, "label"]) == set(own.loc[split.validation, "label"]) == set(own["label"])
+        for _, of_class in own.groupby("label"):
+            validating = np.intersect1d(split.validation, of_class.index)
+            assert list(validating) == list(of_class.index[-len(validating) :]), "the last ones"
+            assert 1 <= len(validating) <= max(1, round(0.15 * len(of_class)))
+
+
+def test_folds_of_a_cohort_with_one_label_are_even():
+    samples = table([{1: 1}] * 9)
+    assert sorted(len(split.test) for split in subject_folds(samples, 2, 0)) == [4, 5]
+    assert [len(part) for part in parts(subject_folds(samples, 3, 0)[0])] == [5, 1, 3]
+
+
+def test_training_cases_are_all_in_every_part_of_every_trial():
+    samples = table([{1: 1}] * 5).sample(frac=1, random_state=0)
+    first, second = training_cases(samples, 2)
+    for part in (*parts(first), *parts(second)):
+        assert part.tolist() == [0, 1, 2, 3, 4]
+    assert len(split_table([first, second])) == 2 * 3 * 5
+    with pytest.raises(ValueError, match="trials is 0"):
+        training_cases(samples, 0)
+    with pytest.raises(ValueError, match="samples has 0 rows"):
+        training_cases(samples[:0], 1)
 
 
 @given(folds=st.integers(2, 7), more=st.integers(0, 3), seed=st.integers(0, 9))

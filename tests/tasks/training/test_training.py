@@ -26,6 +26,7 @@ from tasks.training import member as training
 from tasks.training import windows
 from tasks.training.learning import Learner, Progress, reductions
 from tasks.training.member import fit_member, history, trained_network
+from tasks.training.objectives import objective
 from tasks.training.recipe import Recipe
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -241,7 +242,7 @@ def test_many_windows_lie_in_a_mapped_file_and_are_read_in_pieces(
     cohort = Waves()
     in_memory = windows.Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
     monkeypatch.setattr(windows, "MEMORY_FOR_WINDOWS", 1)
-    monkeypatch.setattr(windows, "READ_AT_ONCE", 100)
+    monkeypatch.setattr(windows, "POINTS_AT_ONCE", 100 * WINDOW)
     cohort.largest_read = 0
     mapped = windows.Windows.read(cohort, np.arange(360), CONFIG, tmp_path)
     assert torch.equal(mapped.inputs, in_memory.inputs)
@@ -262,7 +263,7 @@ def test_weights_multiply_the_training_losses_of_their_class_only() -> None:
     network, inputs, labels = torch.nn.Linear(4, 3), torch.randn(9, 4), torch.arange(9) % 3
     weights = torch.tensor([0.5, 1.0, 3.0])
     batches = windows.Batches(windows.Windows(inputs[:, None], labels), RECIPE, seed=0)
-    learner = Learner(network, RECIPE, 0, batches, weights)
+    learner = Learner(network, RECIPE, objective("classification", "cross_entropy"), 0, batches, weights)
     logits = network(inputs).detach()
     losses = [-logits[row].log_softmax(0)[label] for row, label in enumerate(labels)]
     expected = sum(weights[label] * loss for label, loss in zip(labels, losses, strict=True)) / 9

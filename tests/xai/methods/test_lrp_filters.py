@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from xai.methods.lrp import AlphaBeta, Epsilon, relevance_runs, relevances
+from xai.methods.lrp import AlphaBeta, Epsilon, Filtered, relevance_runs, relevances
 
 
 class Skip(nn.Module):
@@ -28,6 +31,17 @@ def case() -> tuple[Skip, Tensor, Tensor]:
     return Skip().double(), torch.randn(3, 2, 8, dtype=torch.float64), torch.tensor([0, 1, 0])
 
 
+@dataclass(frozen=True)
+class Made:
+    """A filter out of a function."""
+
+    change: Callable[[Tensor], Tensor]
+    name: str = "made"
+
+    def __call__(self, relevance: Tensor) -> Tensor:
+        return self.change(relevance)
+
+
 def strong_only(relevance: Tensor) -> Tensor:
     """A pass filter: what is under half of a sample's maximum goes."""
     largest = relevance.abs().amax(tuple(range(1, relevance.dim())), keepdim=True)
@@ -44,7 +58,8 @@ def test_a_filter_of_ones_changes_nothing_and_sees_one_rule_at_a_time():
 
     rules = [Epsilon(), AlphaBeta(1, 0)]
     plain = relevances(model, inputs, targets, rules)
-    seen = relevances(model, inputs, targets, rules, filters={"first": look, "cat": look})
+    looked = [Filtered(rule, (Made(look),), ("first", "cat")) for rule in rules]
+    seen = relevances(model, inputs, targets, looked)
     for one, other in zip(plain, seen, strict=True):
         assert torch.equal(one, other)
     assert shapes[-2:] == [(3, 2, 8)] * 2  # what the first convolution hands to the inputs, for each rule
@@ -54,7 +69,7 @@ def test_a_filter_of_ones_changes_nothing_and_sees_one_rule_at_a_time():
 def test_a_filter_below_the_first_layer_filters_the_map_itself():
     model, inputs, targets = case()
     (plain,) = relevances(model, inputs, targets, [Epsilon()])
-    (run,) = relevance_runs(model, inputs, targets, [Epsilon()], filters={"first": strong_only})
+    (run,) = relevance_runs(model, inputs, targets, [Filtered(Epsilon(), (Made(strong_only),), ("first",))])
     assert torch.equal(run.relevance, strong_only(plain))
     filtered = run.account[run.account.layer == "first"].filtered.to_numpy()
     lost = (plain - run.relevance).sum((1, 2))
@@ -65,7 +80,8 @@ def test_a_filter_below_the_first_layer_filters_the_map_itself():
 @pytest.mark.parametrize("layer", ["out", "cat", "second", "relu"])
 def test_accounts_balance_with_a_filter_anywhere(layer):
     model, inputs, targets = case()
-    for run in relevance_runs(model, inputs, targets, [Epsilon(), AlphaBeta(2, 1)], filters={layer: strong_only}):
+    rules = [Filtered(rule, (Made(strong_only),), (layer,)) for rule in (Epsilon(), AlphaBeta(2, 1))]
+    for run in relevance_runs(model, inputs, targets, rules):
         account = run.account
         kept = account.bias + account.epsilon + account.filtered
         assert (account.relevance_in - account.relevance_out - kept).abs().max() < 1e-12
@@ -79,7 +95,8 @@ def test_accounts_balance_with_a_filter_anywhere(layer):
 def test_a_closed_skip_leaves_the_deep_path():
     """A filter that drops all relevance of the second convolution leaves what came through the skip."""
     model, inputs, targets = case()
-    (shut,) = relevances(model, inputs, targets, [Epsilon(1e-9)], filters={"second": torch.zeros_like})
+    shutting = Filtered(Epsilon(1e-9), (Made(torch.zeros_like),), ("second",))
+    (shut,) = relevances(model, inputs, targets, [shutting])
     with torch.no_grad():
         model.out.weight[:, 3:] = 0
     (skip,) = relevances(model, inputs, targets, [Epsilon(1e-9)])
@@ -88,5 +105,5 @@ def test_a_closed_skip_leaves_the_deep_path():
 
 def test_a_filter_for_no_layer_is_refused():
     model, inputs, targets = case()
-    with pytest.raises(ValueError, match=r"^filters names 'third'; expected a layer of the model: first, relu, second"):
-        relevances(model, inputs, targets, [Epsilon()], filters={"third": strong_only})
+    with pytest.raises(ValueError, match=r"^points names 'third'; expected a layer of the model: score, first, relu, "):
+        relevances(model, inputs, targets, [Filtered(Epsilon(), (Made(strong_only),), ("third",))])

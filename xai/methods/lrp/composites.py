@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .first_layer_rules import Flat, ZBox
@@ -30,10 +31,10 @@ class Composite:
 
     @classmethod
     def from_name(cls, name: str) -> Composite | None:
-        """The composite of that name in `COMPOSITES`, or an ``epsilon_gamma_box_l<low>_h<high>``; else None."""
-        found = re.fullmatch(r"composite_epsilon_gamma_box_l(.+)_h(.+)", name)
-        if found:
-            return epsilon_gamma_box(float(found[1]), float(found[2]))
+        """The composite of that name in `COMPOSITES`, or a ``<family>_l<low>_h<high>`` of `BOXES`; else None."""
+        found = re.fullmatch(r"composite_(.+_box)_l(.+)_h(.+)", name)
+        if found and found[1] in BOXES:
+            return BOXES[found[1]](float(found[2]), float(found[3]))
         return next((composite for composite in COMPOSITES if composite.name == name), None)
 
     def at(self, layer: Layer) -> Rule:
@@ -43,11 +44,11 @@ class Composite:
         return self.convolution if layer.kind == "convolution" else self.linear
 
 
-AnyRule = Rule | Composite
-"""What LRP can be asked for: one rule everywhere, or rules by position."""
+LayerRules = Rule | Composite
+"""One rule everywhere, or rules by position."""
 
 
-def rule_for(rule: AnyRule, layer: Layer) -> Rule:
+def rule_for(rule: LayerRules, layer: Layer) -> Rule:
     """The rule that holds for a layer."""
     return rule.at(layer) if isinstance(rule, Composite) else rule
 
@@ -67,3 +68,16 @@ def epsilon_gamma_box(low: float, high: float) -> Composite:
     """Gamma 0.25 in convolutions, epsilon in linear layers, z-box for inputs between ``low`` and ``high``."""
     label = f"epsilon_gamma_box_l{number_text(low)}_h{number_text(high)}"
     return Composite(label, convolution=Gamma(0.25), linear=_SMALL, first=ZBox(low, high))
+
+
+def zplus_box(low: float, high: float) -> Composite:
+    """Z+ (alpha 1, beta 0) in all layers, z-box for inputs between ``low`` and ``high``: Tjoa et al. put right."""
+    label = f"zplus_box_l{number_text(low)}_h{number_text(high)}"
+    return Composite(label, convolution=AlphaBeta(1, 0), linear=AlphaBeta(1, 0), first=ZBox(low, high))
+
+
+BOXES: Mapping[str, Callable[[float, float], Composite]] = {
+    "epsilon_gamma_box": epsilon_gamma_box,
+    "zplus_box": zplus_box,
+}
+"""The composites for inputs within bounds, by the name of their family."""

@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 
 from .leak import Leak
+from .linear_maps import summed
 
 Score = Callable[[Tensor, Tensor], Tensor]
 """The explained scalar ``(sample,)`` of a network's outputs ``(sample, ...)`` and targets ``(sample,)``.
 
 It must be differentiable; a `ScoreOperator` is one, the sum of a segmentation map over a lesion another.
 """
+
+SCORE = "score"
+"""What stands above the network, in accounts and for filters."""
 
 VALUES_AT_ONCE = {"cpu": 2**21, "cuda": 2**27}
 """Values of one layer held at once, at most, for all samples and rules, by device: a CPU has its cache."""
@@ -36,11 +40,15 @@ class ScorePass:
             (slope,) = torch.autograd.grad(value.sum(), leaf)
         return cls(value.detach(), slope * outputs)
 
-    def leak(self, rules: int) -> Leak:
-        """The account of the score, for each of so many rules: the tangent's intercept counts as bias."""
-        entering = self.score.double().expand(rules, -1)
-        leaving = self.leaving.flatten(1).sum(1, dtype=torch.float64).expand(rules, -1)
-        return Leak("score", entering, leaving, entering - leaving, torch.zeros_like(leaving))
+
+def score_leak(starts: Sequence[ScorePass], leaving: Tensor) -> Leak:
+    """The account of the score of each rule: the tangent's intercept counts as bias.
+
+    ``leaving (rule, sample, ...)`` is what filters have left of the relevance of the outputs.
+    """
+    entering = torch.stack([start.score.double() for start in starts])
+    handed, left = summed(torch.stack([start.leaving for start in starts])), summed(leaving)
+    return Leak(SCORE, entering, left, entering - handed, torch.zeros_like(left), handed - left)
 
 
 @dataclass(frozen=True)

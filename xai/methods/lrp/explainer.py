@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...protocols import Classifier, MeanOfMembers
 from ...scores import LOGIT, ScoreOperator
-from .composites import AnyRule
 from .names import rule_named
+from .plans import AnyRule
 from .rules import Epsilon
 from .runs import relevances
 

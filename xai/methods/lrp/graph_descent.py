@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
 
-from ...protocols import RelevanceFilter
-from .composites import AnyRule, rule_for
-from .descent import Descent, Score, ScorePass, samples_at_once
+from .composites import LayerRules, rule_for
+from .descent import SCORE, Descent, Score, ScorePass, samples_at_once, score_leak
+from .filter_points import Filters, filter_at, placed
 from .graph import Network, Passed, Signals, Step
 from .leak import Leak
 from .linear_maps import summed
+from .plans import Plan
 from .tracing import traced
-
-NO_FILTERS: Mapping[str, RelevanceFilter] = {}
 
 
 def graph_descents(
     model: object,
     inputs: Tensor,
     targets: Tensor,
-    rules: Sequence[AnyRule],
+    plans: Sequence[Plan],
     score: Score,
     *,
-    filters: Mapping[str, RelevanceFilter] = NO_FILTERS,
     accounting: bool = False,
 ) -> Iterator[Descent]:
-    """The descents of all rules, a few samples at a time; every sample's forward pass is run once.
+    """The descents of all plans, a few samples at a time; every sample's forward pass is run once.
 
+    The plans have one propagation.
     Raises ValueError for a model that cannot be traced, a layer that LRP does not know and a filter without a layer.
     """
-    network = traced(model)
-    _require_layers(filters, network)
-    together = samples_at_once(inputs.device, len(rules) * _most_values(network, inputs))
+    network = traced(model, plans[0].propagation)
+    filters = [placed(plan.filters, plan.points, network) if plan.filters else {} for plan in plans]
+    together = samples_at_once(inputs.device, len(plans) * _most_values(network, inputs))
     for first in range(0, len(inputs), together):
         here = slice(first, first + together)
         leaks: list[Leak] | None = [] if accounting else None
-        relevance = _descended(network, inputs[here], targets[here], score, Walk(rules, filters, leaks))
-        yield Descent(range(len(rules)), first, relevance, leaks or [])
+        walk = Walk([plan.rule for plan in plans], filters, leaks)
+        relevance = _descended(network, inputs[here], targets[here], [plan.score or score for plan in plans], walk)
+        yield Descent(range(len(plans)), first, relevance, leaks or [])
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _descended(network: Network, inputs: Tensor, targets: Tensor, score: Score, walk: Walk) -> Tensor:
+def _descended(network: Network, inputs: Tensor, targets: Tensor, scores: Sequence[Score], walk: Walk) -> Tensor:
     """Relevance ``(rule, sample, ...)`` of some inputs."""
     signals = network.run(inputs.clone() if inputs.is_inference() else inputs.detach())
     outputs = signals.values[network.end]
-    start = ScorePass.down(outputs, targets, score)
-    if walk.leaks is not None:
-        walk.leaks.append(start.leak(len(walk.rules)))
-    return walk.down(network, signals, start.leaving.expand(len(walk.rules), *outputs.shape))
+    starts = [ScorePass.down(outputs, targets, score) for score in scores]
+    return walk.down(network, signals, walk.started(starts))
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Relevance on its way through the graph; ``leaks`` gathers what layers keep, None where nobody asks."""
+    """Relevance on its way through the graph, by one rule and by its filters for each entry of the first axis.
 
-    rules: Sequence[AnyRule]
-    filters: Mapping[str, RelevanceFilter]
+    ``leaks`` gathers what layers keep, None where nobody asks.
+    """
+
+    rules: Sequence[LayerRules]
+    filters: Sequence[Filters]
     leaks: list[Leak] | None
+
+    def started(self, starts: Sequence[ScorePass]) -> Tensor:
+        """The relevance of the outputs ``(rule, sample, ...)``."""
+        leaving = self._filtered(SCORE, 0, torch.stack([start.leaving for start in starts]))
+        if self.leaks is not None:
+            self.leaks.append(score_leak(starts, leaving))
+        return leaving
 
     def down(self, network: Network, signals: Signals, relevance: Tensor) -> Tensor:
         """From the relevance of the output to that of the input, each ``(rule, sample, ...)``.
@@ -83,15 +91,19 @@ class Walk:
             passed = step.operation.down(signals.call(step), relevance, rules)
         except ValueError as error:
             raise ValueError(f"Layer {step.name!r} {error}") from None
-        shares = [self._filtered(step, share) for share in passed.leaving]
-        if self.leaks is not None and (passed.kept is not None or step.name in self.filters):
+        shares = [self._filtered(step.name, place, share) for place, share in enumerate(passed.leaving)]
+        if self.leaks is not None and (passed.kept is not None or self._any_filter(step.name, len(shares))):
             self.leaks.append(_leak(step, relevance, passed, shares))
         return zip(signals.read(step.node), shares, strict=True)
 
-    def _filtered(self, step: Step, share: Tensor) -> Tensor:
-        if step.name not in self.filters:
+    def _filtered(self, name: str, place: int, share: Tensor) -> Tensor:
+        if not self._any_filter(name, place + 1):
             return share
-        return torch.stack([self.filters[step.name](relevance) for relevance in share])
+        chosen = [filter_at(filters, name, place) for filters in self.filters]
+        return torch.stack([part if keep is None else keep(part) for keep, part in zip(chosen, share, strict=True)])
+
+    def _any_filter(self, name: str, places: int) -> bool:
+        return any(filter_at(filters, name, place) for filters in self.filters for place in range(places))
 
 
 def _leak(step: Step, relevance: Tensor, passed: Passed, shares: Sequence[Tensor]) -> Leak:
@@ -106,10 +118,3 @@ def _most_values(network: Network, inputs: Tensor) -> int:
     """Values of the largest layer for one sample, which is run to find out."""
     values = network.run(inputs[:1]).values.values()
     return max(value.numel() for value in values if isinstance(value, Tensor))
-
-
-def _require_layers(filters: Mapping[str, RelevanceFilter], network: Network) -> None:
-    names = [step.name for step in network.steps if step.operation is not None]
-    for name in filters:
-        if name not in names:
-            raise ValueError(f"filters names {name!r}; expected a layer of the model: {', '.join(names)}.")

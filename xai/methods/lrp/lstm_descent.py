@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from ...protocols import LayerTrace, LSTMStack
-from .composites import AnyRule, rule_for
+from .composites import LayerRules, rule_for
 from .contributions import Contributions
-from .descent import Descent, Score, ScorePass, samples_at_once
+from .descent import Descent, Score, ScorePass, samples_at_once, score_leak
 from .layer import Layer
 from .leak import Leak
 from .linear_maps import Weights, summed
@@ -49,7 +49,7 @@ def lstm_descents(
     stack: LSTMStack,
     inputs: Tensor,
     targets: Tensor,
-    rules: Sequence[AnyRule],
+    rules: Sequence[LayerRules],
     score: Score,
     *,
     accounting: bool = False,
@@ -75,7 +75,11 @@ def lstm_descents(
             layers = _through_layers(traces, top.leaving.transpose(0, 1), epsilon)
             leaks: list[Leak] = []
             if accounting:
-                leaks = [start.leak(len(places)), _head_leak(top), *(layer.leak() for layer in layers)]
+                leaks = [
+                    score_leak([start] * len(places), top.relevance),
+                    _head_leak(top),
+                    *(layer.leak() for layer in layers),
+                ]
             yield Descent(places, first, layers[-1].leaving.permute(1, 2, 3, 0).contiguous(), leaks)
 
 
@@ -92,7 +96,7 @@ def _through_layers(traces: Sequence[LayerTrace], relevance: Tensor, epsilon: fl
     return layers
 
 
-def _places_by_epsilon(rules: Sequence[AnyRule]) -> dict[float, list[int]]:
+def _places_by_epsilon(rules: Sequence[LayerRules]) -> dict[float, list[int]]:
     """The rules' positions by the epsilon of their LSTM layers: rules of one epsilon share all else there."""
     places: dict[float, list[int]] = {}
     for place, rule in enumerate(rules):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import isclose, isfinite
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -109,6 +109,40 @@ class AlphaBeta:
             if factor:
                 found.append((pool, per_unit(relevance, pool.total, STABILISER).mul_(factor)))
         return found
+
+
+@dataclass(frozen=True)
+class WPlus:
+    """Shares by inputs and positive weights, without the bias: ``x w+ R / (sum of x w+ + 1e-9)``.
+
+    The z+ rule as written for layers that follow a ReLU (Montavon et al., 2017, eq. 14). For ``inputs`` of any sign
+    ``positive`` takes their positive part; ``signed`` takes them as they are, as the code of Tjoa et al. does below
+    leaky ReLUs, so that the sum may be near zero or negative and quotients explode.
+    Raises ValueError for other ``inputs``.
+    """
+
+    inputs: Literal["positive", "signed"] = "positive"
+
+    def __post_init__(self) -> None:
+        if self.inputs not in ("positive", "signed"):
+            raise ValueError(f"inputs is {self.inputs!r}; expected 'positive' or 'signed'.")
+
+    @property
+    def name(self) -> str:
+        """``wplus``, or ``wplus_signed``."""
+        return "wplus" if self.inputs == "positive" else "wplus_signed"
+
+    @classmethod
+    def from_name(cls, name: str) -> WPlus | None:
+        """The rule of that name, None where the name is another's."""
+        found = {rule.name: rule for rule in (cls("positive"), cls("signed"))}
+        return found.get(name)
+
+    def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
+        """As `Rule.messages`: by a copy of the layer that has positive weights alone."""
+        inputs = contributions.inputs if self.inputs == "signed" else contributions.inputs.clamp(min=0)
+        pool = contributions.of((inputs, contributions.linear.above))
+        return [(pool, relevance / (pool.total + 1e-9))]
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from ...protocols import Classifier, LSTMStack, RelevanceFilter
+from ...protocols import Classifier, LSTMStack
 from ...scores import LOGIT
-from .composites import AnyRule
 from .descent import Descent, Score
-from .graph_descent import NO_FILTERS, graph_descents
+from .graph_descent import graph_descents
 from .leak import account
 from .lstm_descent import lstm_descents
+from .plans import AnyRule, Plan
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,17 @@ def relevances(
     rules: Sequence[AnyRule],
     *,
     score: Score = LOGIT,
-    filters: Mapping[str, RelevanceFilter] = NO_FILTERS,
 ) -> list[Tensor]:
     """Relevance of ``inputs (sample, channel, *grid)`` for the ``score`` of ``targets (sample,)``, one per rule.
 
     Relevance enters each output as the output times the score's derivative by it: its value where the output is
     the score, the terms of the tangent where it is the probability, so that what is explained is what is scored.
-    ``filters`` act, by layer name, on what that layer hands to each of its inputs. In an `LSTMStack` a rule holds
-    in the head; its LSTM layers always follow the epsilon rule: it, or `Epsilon`'s default.
-    Raises ValueError naming what LRP does not support in the model, and a filter's layer that the model lacks.
+    Rules, `Filtered` ones too, share a forward pass; each other `Propagation` that some `Tjoa` asks for has its own.
+    In an `LSTMStack` a rule holds in the head; its LSTM layers always follow the epsilon rule: it, or `Epsilon`'s
+    default. Raises ValueError naming what LRP does not support in the model, and a filter's point that it lacks.
     """
     found: list[list[Tensor]] = [[] for _ in rules]
-    for descent in _descents(model, inputs, targets, rules, score, filters, accounting=False):
+    for descent in _descents(model, inputs, targets, rules, score, accounting=False):
         for place, relevance in zip(descent.places, descent.relevance, strict=True):
             found[place].append(relevance)
     return [torch.cat(parts) for parts in found]
@@ -64,12 +63,11 @@ def relevance_runs(
     rules: Sequence[AnyRule],
     *,
     score: Score = LOGIT,
-    filters: Mapping[str, RelevanceFilter] = NO_FILTERS,
 ) -> list[RelevanceRun]:
     """As `relevances`, with the account of where relevance leaked; one run per rule."""
     found: list[list[Tensor]] = [[] for _ in rules]
     accounts: list[list[pd.DataFrame]] = [[] for _ in rules]
-    for descent in _descents(model, inputs, targets, rules, score, filters, accounting=True):
+    for descent in _descents(model, inputs, targets, rules, score, accounting=True):
         for row, place in enumerate(descent.places):
             found[place].append(descent.relevance[row])
             accounts[place].append(account(descent.leaks, row, descent.first_sample))
@@ -85,12 +83,16 @@ def _descents(
     targets: Tensor,
     rules: Sequence[AnyRule],
     score: Score,
-    filters: Mapping[str, RelevanceFilter],
     *,
     accounting: bool,
 ) -> Iterator[Descent]:
-    if not isinstance(model, LSTMStack):
-        return graph_descents(model, inputs, targets, rules, score, filters=filters, accounting=accounting)
-    if filters:
-        raise ValueError(f"filters names {next(iter(filters))!r}; LRP through LSTM layers takes no filters.")
-    return lstm_descents(model, inputs, targets, rules, score, accounting=accounting)
+    plans = [Plan.of(rule) for rule in rules]
+    if isinstance(model, LSTMStack):
+        only = [plan.only_rule() for plan in plans]
+        yield from lstm_descents(model, inputs, targets, only, score, accounting=accounting)
+        return
+    for propagation in dict.fromkeys(plan.propagation for plan in plans):
+        places = [place for place, plan in enumerate(plans) if plan.propagation == propagation]
+        together = [plans[place] for place in places]
+        for descent in graph_descents(model, inputs, targets, together, score, accounting=accounting):
+            yield replace(descent, places=[places[row] for row in descent.places])

@@ -16,13 +16,17 @@ from .graph import Network, Operation, Step
 from .layer import Layer
 from .linear_maps import Convolution, LayerMap, Transposed, map_of
 from .operations import Weighted
+from .propagation import Propagation, with_legacy_skips
 from .table import IDENTITY, operation_of
 
 Linear = nn.Linear | Convolution | Transposed
+DEFAULT = Propagation()
 
 
-def traced(model: Any) -> Network:
+def traced(model: Any, propagation: Propagation = DEFAULT) -> Network:
     """The graph of a model that maps one tensor to one tensor; its own modules, parameters and mode stay as they are.
+
+    ``propagation`` says what becomes of norms and skips.
 
     Raises ValueError for what is no module, for control flow that depends on values, and where the model takes or
     returns something else.
@@ -44,7 +48,8 @@ def traced(model: Any) -> Network:
     read_what_was_changed(nodes, modules)
     end = nodes[-1].all_input_nodes[0]
     called = [node for node in nodes if node.op not in ("placeholder", "output")]
-    return Network(_steps(root, called, modules), starts[0], end)
+    steps = _steps(root, called, modules, fold=propagation.norms == "folded")
+    return Network(with_legacy_skips(steps) if propagation.skips == "legacy" else steps, starts[0], end)
 
 
 def layer_names(model: Any) -> list[str]:
@@ -61,13 +66,15 @@ class _Nodes:
     folded: set[fx.Node]
 
     @classmethod
-    def of(cls, modules: dict[fx.Node, nn.Module]) -> _Nodes:
-        """Batch norms are folded into the linear map before them, else into the one after."""
+    def of(cls, modules: dict[fx.Node, nn.Module], fold: bool) -> _Nodes:
+        """To ``fold`` puts batch norms into the linear map before them, else into the one after."""
         maps = {node: _map_of(node, module) for node, module in modules.items() if isinstance(module, Linear)}
         folded: set[fx.Node] = set()
         for node, norm in modules.items():
             if isinstance(norm, BatchNorm):
                 _require_statistics(node, norm)
+                if not fold:
+                    continue
                 (before,), after = node.all_input_nodes, next(iter(node.users), node)
                 if before in maps and len(before.users) == 1:
                     maps[before] = folded_after(maps[before], norm)
@@ -92,8 +99,8 @@ class _Nodes:
         return Layer(name, "linear" if isinstance(self.modules[node], nn.Linear) else "convolution", first)
 
 
-def _steps(model: nn.Module, called: Sequence[fx.Node], modules: dict[fx.Node, nn.Module]) -> list[Step]:
-    nodes = _Nodes.of(modules)
+def _steps(model: nn.Module, called: Sequence[fx.Node], modules: dict[fx.Node, nn.Module], fold: bool) -> list[Step]:
+    nodes = _Nodes.of(modules, fold)
     targets = Counter(node.target for node in modules)
     above_a_map: set[fx.Node] = set()
     steps = []

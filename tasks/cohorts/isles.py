@@ -70,14 +70,6 @@ def read_isles(
     return write_cohort(out, description, stream, key=key)
 
 
-def read_case(root: Path, case: str) -> Case:
-    """The maps and, where there is one, the truth of the folder ``root/case``, all on one grid.
-
-    Raises UnusableRecording with the reason why it cannot be used.
-    """
-    return read_maps(root, _files(root, case), MAPS)
-
-
 def _cases(root: Path) -> list[str]:
     """The case folders relative to ``root``, by number."""
     for pattern in ("training_*", "*/training_*", "*/*/training_*"):
@@ -87,8 +79,8 @@ def _cases(root: Path) -> list[str]:
     raise CohortError(f"{root} holds no case of ISLES 2017; expected folders training_1, training_2 and so on.")
 
 
-def _files(root: Path, case: str) -> dict[str, str]:
-    """The file of each map and of the truth, relative to ``root``."""
+def case_files(root: Path, case: str) -> dict[str, str]:
+    """The file of each map and of the truth in the folder ``root/case``, relative to ``root``."""
     known = {"ot": TRUTH} | {name.casefold(): name for name in MAPS}
     files: dict[str, str] = {}
     for folder in sorted(inside(root, case).iterdir()):
@@ -113,9 +105,9 @@ def _stream(
     for case in cases:
         name = Path(case).name
         subject = listed.get(name, Subject(""))
-        facts = {**clinical.get(name, {}), **subject.facts}
+        who = Subject(subject.identity or f"case:{name}", {**clinical.get(name, {}), **subject.facts})
         try:
-            yield _recorded(name, read_case(root, case), Subject(subject.identity or f"case:{name}", facts), size)
+            yield _recorded(name, read_maps(root, case_files(root, case), MAPS), who, size)
         except UnusableRecording as reason:
             yield Quarantined(name, str(reason))
 

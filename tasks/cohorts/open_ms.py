@@ -81,10 +81,10 @@ def read_open_ms(
     return write_cohort(out, description, stream, key=key)
 
 
-def read_patient(root: Path, patient: str) -> Case:
-    """The four images and, where there is one, the mask of the folder ``root/patient``.
+def patient_files(root: Path, patient: str) -> dict[str, str]:
+    """The file of each image and of the mask in the folder ``root/patient``, relative to ``root``.
 
-    Raises UnusableRecording with the reason why it cannot be used.
+    Raises UnusableRecording for two files of one image.
     """
     files: dict[str, str] = {}
     for path in sorted(inside(root, patient).iterdir()):
@@ -94,7 +94,7 @@ def read_patient(root: Path, patient: str) -> Case:
         if name in files:
             raise UnusableRecording(f"the patient has two files of {name}; expected one.")
         files[name] = f"{patient}/{path.name}"
-    return read_maps(root, files, MAPS)
+    return files
 
 
 def _patients(root: Path) -> list[str]:
@@ -110,7 +110,7 @@ def _stream(
     for number, name in enumerate(patients):
         subject = listed.get(name, Subject(""))
         try:
-            case = read_patient(root, name)
+            case = read_maps(root, patient_files(root, name), MAPS)
             on, off = _corners(case, patch, per_patient, np.random.default_rng(number))
         except UnusableRecording as reason:
             yield Quarantined(name, str(reason))

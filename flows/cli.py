@@ -128,6 +128,7 @@ def fetch(
 ) -> None:
     """Downloads a public source; every file's digest is verified, and a second run resumes the first."""
     from tasks.fetching import fetch_files
+    from tasks.unpacking import unpack_all
 
     from .sources import source_named
 
@@ -136,6 +137,8 @@ def fetch(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     done = fetch_files(chosen.url, chosen.listing, to)
     console.print(f"{done.downloaded} files downloaded and verified, {done.present} were there already")
+    if chosen.archives:
+        console.print(f"{unpack_all(to)} files unpacked")
 
 
 @app.command()

@@ -7,22 +7,27 @@ from dataclasses import dataclass
 
 from tasks.cohorts.sleep_table import sleep_edf_digests
 from tasks.errors import UsageError
-from tasks.listings import ChecksumList, KnownDigests, Listing, SortedChecksumList
+from tasks.listings import ChecksumList, KnownDigests, Listing, SortedChecksumList, ZenodoRecord
 
 ODC_BY = "Open Data Commons Attribution License 1.0, https://opendatacommons.org/licenses/by/1-0/"
 ODBL = "Open Data Commons Open Database License 1.0, https://opendatacommons.org/licenses/odbl/1-0/"
 CC_BY_SA = "Creative Commons Attribution-ShareAlike 3.0, https://creativecommons.org/licenses/by-sa/3.0/"
+CC_BY = "Creative Commons Attribution 4.0, https://creativecommons.org/licenses/by/4.0/"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One public data set: its files lie below ``url``, and ``listing`` names them with their digests."""
+    """One public data set: its files lie below ``url``, and ``listing`` names them with their digests.
+
+    ``archives``: they are zip files, to be unpacked beside themselves.
+    """
 
     name: str
     title: str
     licence: str
     url: str
     listing: Listing
+    archives: bool = False
 
 
 # The three-character names are the records; 102-0.atr and the folders mitdbdir/ and x_mitdb/ are not read here.
@@ -129,8 +134,19 @@ SLEEP_CASSETTE = Source(
     listing=KnownDigests(algorithm="sha1", digests=sleep_edf_digests("cassette")),
 )
 
+# One record bundles the challenges of 2015, 2016 and 2017.
+ISLES2017 = Source(
+    name="isles2017",
+    title="ISLES 2017 (Zenodo record 17736412): maps of 43 acute strokes and the infarcts that they left",
+    licence=CC_BY,
+    url="https://zenodo.org/",
+    listing=ZenodoRecord(record="17736412", wanted=("*2017*",)),
+    archives=True,
+)
+
 SOURCES: Mapping[str, Source] = {
-    source.name: source for source in (MITDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB, SLEEP_TELEMETRY, SLEEP_CASSETTE)
+    source.name: source
+    for source in (MITDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB, SLEEP_TELEMETRY, SLEEP_CASSETTE, ISLES2017)
 }
 
 

@@ -85,15 +85,15 @@ def _piece(client: httpx.Client, url: str, start: int, end: int) -> Piece:
 
 def _fetch(client: httpx.Client, url: str, file: RemoteFile, root: Path) -> bool:
     """Brings one file into place; False where it was there already."""
-    target = _place(root, file.name)
+    target = place_in(root, file.name)
     part = target.with_name(f"{target.name}.part")
-    with _disk(target):
+    with on_disk(target):
         if target.exists():
             if file.found_in(target) == file.digest:
                 return False
             target.replace(part)  # another tool's interrupted download, perhaps: it is resumed as ours is
         target.parent.mkdir(parents=True, exist_ok=True)
-        _download(client, url + quote(file.name), file, part)
+        _download(client, url + quote(file.place), file, part)
         part.replace(target)
     return True
 
@@ -157,7 +157,7 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _place(root: Path, name: str) -> Path:
+def place_in(root: Path, name: str) -> Path:
     """Where a file belongs; a link in the folder must not lead its content elsewhere."""
     target = root.joinpath(*PurePosixPath(name).parts)
     for path in (target, target.with_name(f"{target.name}.part")):
@@ -171,7 +171,7 @@ def _size(path: Path) -> int:
 
 
 @contextmanager
-def _disk(target: Path) -> Iterator[None]:
+def on_disk(target: Path) -> Iterator[None]:
     """Says plainly what the disk refused."""
     try:
         yield

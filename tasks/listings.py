@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from .errors import PlumblineError
 from .progress import track
@@ -42,11 +43,20 @@ class Server(Protocol):
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a source: its name relative to the source's URL, and its hexadecimal digest."""
+    """A file of a source: its name below the folder, and its hexadecimal digest.
+
+    ``path``: where it lies below the source's URL, if not under its name.
+    """
 
     name: str
     algorithm: str
     digest: str
+    path: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it lies below the source's URL."""
+        return self.path or self.name
 
     def found_in(self, path: Path) -> str:
         """The digest of what lies at ``path``, by this file's algorithm."""
@@ -146,16 +156,55 @@ class SortedChecksumList:
         return _parsed(line.decode("utf-8", errors="replace"), self.algorithm, f"a line of {self.path}")
 
 
+@dataclass(frozen=True)
+class ZenodoRecord:
+    """The files of a record of Zenodo, as its REST API lists them below https://zenodo.org/.
+
+    ``record``: its number. ``wanted`` are shell patterns of a file's name, at least one of which must be found.
+    """
+
+    record: str
+    wanted: tuple[str, ...]
+
+    def look_up(self, server: Server) -> tuple[RemoteFile, ...]:
+        """The wanted files. Raises FetchError where the answer is no list of files with digests."""
+        path = f"api/records/{self.record}"
+        try:
+            listed = [self._file(entry) for entry in json.loads(server.text(path))["files"]]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FetchError(f"{path} is no record of files with digests ({type(error).__name__}).") from error
+        found = tuple(file for file in listed if any(fnmatchcase(file.name, wish) for wish in self.wanted))
+        if not found:
+            names = ", ".join(file.name for file in listed) or "nothing"
+            raise FetchError(f"record {self.record} holds {names}; expected a file like {' or '.join(self.wanted)}.")
+        return found
+
+    def _file(self, entry: dict[str, Any]) -> RemoteFile:
+        # The address is made from the record, never taken from the answer, which could lead anywhere.
+        name = harmless(entry["key"], f"record {self.record}")
+        algorithm, _, digest = entry["checksum"].partition(":")
+        if algorithm not in get_args(Algorithm) or not _is_digest(digest, algorithm):
+            raise FetchError(
+                f"record {self.record} gives {name} the checksum {entry['checksum'][:80]!r}; expected md5:, sha1: or "
+                f"sha256: and hexadecimal digits."
+            )
+        return RemoteFile(name, algorithm, digest.lower(), f"api/records/{self.record}/files/{name}/content")
+
+
+def _is_digest(text: str, algorithm: str) -> bool:
+    return re.fullmatch(rf"[0-9a-fA-F]{{{hashlib.new(algorithm).digest_size * 2}}}", text) is not None
+
+
 def _parsed(line: str, algorithm: Algorithm, where: str) -> RemoteFile:
     digits = hashlib.new(algorithm).digest_size * 2
     parts = re.fullmatch(rf"([0-9a-fA-F]{{{digits}}}) [ *]?(\S.*)", line.rstrip())
     if parts is None:
         raise FetchError(f"{where} is {line[:80]!r}; expected {digits} hexadecimal digits and a name.")
     # Every name is looked at, wanted or not: one that climbs out makes the whole list suspect.
-    return RemoteFile(_harmless(parts[2], where), algorithm, parts[1].lower())
+    return RemoteFile(harmless(parts[2], where), algorithm, parts[1].lower())
 
 
-def _harmless(name: str, where: str) -> str:
+def harmless(name: str, where: str) -> str:
     """The name, if it is a plain relative one with forward slashes."""
     parts = name.split("/")
     if not name.isprintable() or "\\" in name or {"", ".", ".."} & set(parts):

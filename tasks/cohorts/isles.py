@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .errors import CohortError, UnusableRecording
 from .isles_clinical import read_clinical
 from .native import NativeVolume
-from .nifti_files import NiftiVolume, check_same_grid, find_nifti, mask_of, read_nifti
+from .nifti_case import CLASSES, LESION, TRUTH, Case, read_maps
+from .nifti_files import find_nifti
 from .resizing import resized
 from .store import Cohort, write_cohort
 from .subject_facts import Subject, read_subject_table
@@ -25,24 +24,9 @@ MAPS = ("ADC", "MTT", "rCBF", "rCBV", "Tmax", "TTP")
 UNITS = ("1e-6 mm2/s", "s", "relative", "relative", "s", "s")
 """The files do not say their units. Diffusion is usually kept in 1e-6 mm2/s and the times of perfusion in seconds;
 flow and volume of blood are relative to a vessel's, as their r says."""
-TRUTH = "OT"
-CLASSES = ("background", "lesion")
-LESION = 1
 CASE = re.compile(r"training_(\d+)")
 _MAP = re.compile(r".*(?:MR_(?P<map>\w+)|\.(?P<truth>OT))(?:\.\w+)?")
 """The folder of a map, whatever stands before: most begin with VSD.Brain, some with SMIR.Brain."""
-
-
-@dataclass(frozen=True)
-class IslesCase:
-    """``signals`` (map, depth, height, width) in the order of MAPS; ``reference``: the first of the maps' files.
-
-    ``mask`` (depth, height, width): the infarct; None where nobody marked it.
-    """
-
-    signals: NDArray[np.float32]
-    reference: NiftiVolume
-    mask: NDArray[np.bool_] | None
 
 
 def read_isles(
@@ -56,11 +40,11 @@ def read_isles(
     """Reads the cases ``training_<n>`` of ISLES 2017 into the cohort ``out``: (sample, 6, *size), one sample a case.
 
     A case holds a folder per map, ``VSD.Brain.XX.O.MR_<MAP>.<id>`` or ``SMIR...``, each with a file of its name,
-    ``.nii`` or ``.nii.gz``, and the truth in ``....OT.<id>``; cases lie in ``folder`` or in one folder below. Maps and
-    truth are taken to ``size`` (depth, height, width) by the nearest voxel, as the paper does (`resized`); as they were
-    they are in `Cohort.native`. Every sample has the label "lesion", and its evidence is the infarct. Maps keep their
-    values: scaling is the version's matter. Sample columns: ``spacing_depth``, ``_height``, ``_width`` of the case's
-    own grid (millimetres) and ``lesion_ml``.
+    ``.nii`` or ``.nii.gz``, and the truth in ``....OT.<id>``; cases lie in ``folder`` or up to two folders below. Maps
+    and truth are taken to ``size`` (depth, height, width) by the nearest voxel, as the paper does (`resized`); as they
+    were they are in `Cohort.native`. Every sample has the label "lesion", and its evidence is the infarct. Maps keep
+    their values: scaling is the version's matter. Sample columns: ``spacing_depth``, ``_height``, ``_width`` of the
+    case's own grid (millimetres) and ``lesion_ml``.
 
     Subjects are the cases, with the factors of ``ISLES2017_Training.csv`` (see `isles_clinical`) and what an optional
     ``subjects.csv`` says. Quarantined, with its reason, is a case without all six maps and a truth on one grid, with
@@ -86,37 +70,17 @@ def read_isles(
     return write_cohort(out, description, stream, key=key)
 
 
-def read_case(root: Path, case: str) -> IslesCase:
+def read_case(root: Path, case: str) -> Case:
     """The maps and, where there is one, the truth of the folder ``root/case``, all on one grid.
 
     Raises UnusableRecording with the reason why it cannot be used.
     """
-    files = _files(root, case)
-    missing = [name for name in MAPS if name not in files]
-    if missing:
-        raise UnusableRecording(f"the case has no map {', '.join(missing)}; expected {', '.join(MAPS)}.")
-    reference = read_nifti(root, files[MAPS[0]])
-    signals = np.empty((len(MAPS), *reference.values.shape), dtype=np.float32)
-    for row, name in zip(signals, MAPS, strict=True):
-        volume = reference if name == MAPS[0] else read_nifti(root, files[name])
-        check_same_grid(volume, reference)
-        if np.ptp(volume.values) == 0:
-            raise UnusableRecording(f"the map {name} is constant.")
-        row[:] = volume.values
-    return IslesCase(signals, reference, _truth(root, files, reference))
-
-
-def _truth(root: Path, files: Mapping[str, str], reference: NiftiVolume) -> NDArray[np.bool_] | None:
-    if TRUTH not in files:
-        return None
-    truth = read_nifti(root, files[TRUTH])
-    check_same_grid(truth, reference)
-    return mask_of(truth)
+    return read_maps(root, _files(root, case), MAPS)
 
 
 def _cases(root: Path) -> list[str]:
     """The case folders relative to ``root``, by number."""
-    for pattern in ("training_*", "*/training_*"):
+    for pattern in ("training_*", "*/training_*", "*/*/training_*"):
         found = [path.relative_to(root).as_posix() for path in root.glob(pattern) if CASE.fullmatch(path.name)]
         if found:
             return sorted(found, key=lambda case: int(case.rpartition("_")[2]))
@@ -125,7 +89,7 @@ def _cases(root: Path) -> list[str]:
 
 def _files(root: Path, case: str) -> dict[str, str]:
     """The file of each map and of the truth, relative to ``root``."""
-    known = {name.casefold(): name for name in (*MAPS, TRUTH)}
+    known = {"ot": TRUTH} | {name.casefold(): name for name in MAPS}
     files: dict[str, str] = {}
     for folder in sorted(inside(root, case).iterdir()):
         matched = _MAP.fullmatch(folder.name) if folder.is_dir() else None
@@ -156,9 +120,8 @@ def _stream(
             yield Quarantined(name, str(reason))
 
 
-def _recorded(name: str, case: IslesCase, subject: Subject, size: tuple[int, int, int]) -> Recorded:
-    if case.mask is None:
-        raise UnusableRecording(f"the case has no truth; expected a folder whose name holds .{TRUTH}.")
+def _recorded(name: str, case: Case, subject: Subject, size: tuple[int, int, int]) -> Recorded:
+    mask = case.marked
     depth, height, width = case.reference.spacing
     return Recorded(
         recording=name,
@@ -167,12 +130,12 @@ def _recorded(name: str, case: IslesCase, subject: Subject, size: tuple[int, int
         signals=resized(case.signals, size)[None],
         labels=np.array([LESION]),
         onsets=np.array([0]),
-        evidence=resized(case.mask, size)[None, None],
+        evidence=resized(mask, size)[None, None],
         columns={
             "spacing_depth": depth,
             "spacing_height": height,
             "spacing_width": width,
-            "lesion_ml": case.reference.voxel_ml * int(case.mask.sum()),
+            "lesion_ml": case.reference.voxel_ml * int(mask.sum()),
         },
-        native=[NativeVolume(case.signals, case.mask, case.reference.affine)],
+        native=[NativeVolume(case.signals, mask, case.reference.affine)],
     )

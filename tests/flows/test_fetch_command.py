@@ -144,7 +144,7 @@ def test_the_sleep_sources_are_whole_and_lie_in_the_folders_of_the_published_lis
 
 
 def test_every_source_says_whose_it_is_and_where_it_comes_from() -> None:
-    assert list(SOURCES) == ["mitdb", "mnist", "charisdb", "picsdb", "mimic3wdb", "sleep-telemetry", "sleep-cassette"]
+    assert " ".join(SOURCES) == "mitdb mnist charisdb picsdb mimic3wdb sleep-telemetry sleep-cassette isles2017"
     for name, source in SOURCES.items():
         assert source.name == name
         assert source.url.startswith("https://")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from support import free_port
 from tasks import fetching, listings
 from tasks.errors import UsageError
 from tasks.fetching import Fetched, fetch_files
-from tasks.listings import ChecksumList, FetchError, KnownDigests, SortedChecksumList
+from tasks.listings import ChecksumList, FetchError, KnownDigests, SortedChecksumList, ZenodoRecord
 
 LIST = "SHA256SUMS.txt"
 RECORDS = {f"{record}.{kind}": os.urandom(40_000) for record in (100, 101) for kind in ("dat", "hea")}
@@ -346,7 +347,7 @@ def test_what_the_disk_refuses_is_said_with_the_file(site: Site, to: Path) -> No
 def test_a_full_disk_is_said_plainly(to: Path) -> None:
     with (
         pytest.raises(FetchError, match=rf"the disk of {to} is full at 100\.dat; .*what has arrived is kept") as said,
-        fetching._disk(to / "100.dat"),
+        fetching.on_disk(to / "100.dat"),
         open("/dev/full", "wb") as full,
     ):
         full.write(b"x" * 100_000)
@@ -489,3 +490,61 @@ def test_a_long_list_that_is_none_is_refused(site: Site, to: Path, text: str, sa
     with pytest.raises(FetchError, match=said):
         fetch_files(site.url, in_long_list("30/x.dat"), to)
     assert not to.exists()
+
+
+# --- records of Zenodo
+
+
+def zenodo(site: Site, files: dict[str, bytes], **changes: object) -> ZenodoRecord:
+    """The record 17 on the site: its listing as Zenodo's REST API writes it, and its files where that keeps them."""
+    entries = [
+        {
+            "id": f"id-of-{name}",
+            "key": name,
+            "size": len(data),
+            "checksum": f"md5:{hashlib.md5(data).hexdigest()}",
+            "links": {"self": f"https://elsewhere.example/{name}"},
+        }
+        | changes
+        for name, data in files.items()
+    ]
+    site.files = {f"api/records/17/files/{name}/content": data for name, data in files.items()}
+    site.files["api/records/17"] = json.dumps({"id": 17, "metadata": {"title": "ISLES"}, "files": entries}).encode()
+    return ZenodoRecord("17", ("*2017*",))
+
+
+def test_the_wanted_files_of_a_record_arrive_and_are_verified(site: Site, to: Path) -> None:
+    files = {"ISLES2015.zip": b"old", "ISLES2017_Training.zip": RECORDS["100.dat"], "a2017.csv": b"mRS"}
+    wanted = zenodo(site, files)
+    site.faults["api/records/17/files/ISLES2017_Training.zip/content"] = [drops_after(15_000)]
+    assert fetch_files(site.url, wanted, to) == Fetched(downloaded=2, present=0)
+    assert contents(to) == {name: data for name, data in files.items() if "2017" in name}
+    assert fetch_files(site.url, wanted, to) == Fetched(downloaded=0, present=2)
+    assert site.asked_for("api/records/17/files/ISLES2017_Training.zip/content") == [None, "bytes=15000-"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"key": "../2017.zip"}, "record 17 names '../2017.zip'; expected a name that stays inside"),
+        ({"checksum": "crc32:12345678"}, "gives b2017 the checksum 'crc32:12345678'; expected md5:, sha1: or sha256:"),
+        ({"checksum": "md5:1234"}, "gives b2017 the checksum 'md5:1234'"),
+        ({"checksum": None}, r"api/records/17 is no record of files with digests \(AttributeError\)"),
+        ({"key": "other"}, r"record 17 holds other; expected a file like \*2017\*\."),
+        ({"checksum": f"md5:{'0' * 32}"}, f"^b2017 has the md5 .*; expected {'0' * 32}, so it was not kept"),
+    ],
+)
+def test_a_record_that_is_not_to_be_trusted_is_refused(
+    site: Site, to: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(FetchError, match=said):
+        fetch_files(site.url, zenodo(site, {"b2017": b"x"}, **changes), to)
+    assert not to.exists() or contents(to) == {}
+
+
+@pytest.mark.parametrize("text", [b"<html>log in</html>", b"[]", b'{"id": 17}', b'{"files": [3]}'])
+def test_what_is_no_record_is_one_sentence(site: Site, to: Path, text: bytes) -> None:
+    wanted = zenodo(site, {})
+    site.files["api/records/17"] = text
+    with pytest.raises(FetchError, match=r"api/records/17 is no record of files with digests \(\w+\)\."):
+        fetch_files(site.url, wanted, to)

@@ -171,7 +171,7 @@ BAD = {
         "lies elsewhere in space",
     ),
     "truth on another grid": (lambda f: rewrite(f["OT"], lambda v: v[1:]), "has 11 x 10 x 5 voxels"),
-    "no truth": (lambda f: f["OT"].unlink(), r"the case has no truth; expected a folder whose name holds \.OT"),
+    "no truth": (lambda f: f["OT"].unlink(), "the case has no truth; expected a file with its lesion"),
     "empty truth": (lambda f: rewrite(f["OT"], lambda v: v * 0), r"OT\.1006\.nii marks no voxel; expected a lesion"),
     "label 2": (lambda f: rewrite(f["OT"], with_voxel(2)), r"has the label 2; expected only 0 and 1"),
     "NaN": (lambda f: rewrite(f["MR_ADC"], with_voxel(np.nan)), r"MR_ADC\.1000\.nii has 1 voxels that are not finite"),

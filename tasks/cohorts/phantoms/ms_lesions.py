@@ -107,7 +107,7 @@ def _write_case(folder: Path, number: int, seed: int, settings: MsLesionSettings
     of_person, of_head, of_lesions, of_maps = (np.random.default_rng([seed, number, part]) for part in range(4))
     age, sex = int(np.clip(of_person.normal(_USUAL_AGE, 10), 18, 70)), "M" if of_person.random() < 0.25 else "F"
     head = draw_head(of_head, _draw_grid(of_head, settings.spacing), ventricle_size=1 + 0.008 * (age - _USUAL_AGE))
-    mean = settings.lesions * max(1 + settings.age_effect * (age - _USUAL_AGE) / 10, 0.1)
+    mean = settings.lesions * (1 + settings.age_effect * (age - _USUAL_AGE) / 10)
     lesions = _draw_lesions(of_lesions, head, max(int(of_lesions.poisson(mean)), 1))
     case = folder / f"patient{number:02d}"
     case.mkdir()

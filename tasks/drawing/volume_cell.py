@@ -65,11 +65,11 @@ def coloured(heated: Floats, *, opaque: bool = False) -> NDArray[np.float64]:
     return colours
 
 
-def draw_line(axes: Axes, mask: Mask | None, depth: int) -> None:
+def draw_line(axes: Axes, mask: Mask | None, depth: int, line: str = LINE) -> None:
     """A line round a slice of ``mask (depth, height, width)``, dark below so that it shows on bright ground too."""
     if mask is None:
         return
-    for colour, width in ((INK, 2.0), (LINE, 1.1)):
+    for colour, width in ((INK, 2.0), (line, 1.1)):
         axes.add_collection(
             LineCollection(outline(mask[depth]), colors=colour, linewidths=width, capstyle="projecting")
         )

@@ -102,7 +102,7 @@ def class_by_explainer(
         for name, cell in zip(shown, band[0], strict=False):
             cell.set_title(titles[name], size=SMALL, color=INK, pad=5)
         _hide(band[:, len(shown) :])
-    note = f"left: slice; below: the channel that the explainer gives most; {_LAID_OVER}"
+    note = f"left: slice; below: channel given most; {_LAID_OVER}"
     heading(figure, title, note + (LOW_NOTE if low else ""))
     _foot(figure, next((mask for mask in masks.values() if mask is not None), None), left=1.0)
     return figure

@@ -214,6 +214,7 @@ def test_members(training: Training) -> None:
         predictions = predictions_of_members(cohort, training.bundle, training.splits())
         write_table(predictions, training.tables / "predictions.parquet")
         summary, tables = performance_tables(predictions, cohort.classes)
+    training.tables.mkdir(exist_ok=True)
     for name, table in tables.items():
         table.to_csv(training.tables / f"{name}.csv", index=False)
     text = json.dumps(summary, indent=2)

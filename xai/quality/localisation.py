@@ -86,7 +86,9 @@ def relevance_rank(attributions: Tensor, evidence: Tensor) -> Tensor:
 
 def pointing_game(attributions: Tensor, evidence: Tensor) -> Tensor:
     """1 where the highest attribution (the first one of equals) lies in the evidence, else 0."""
-    return (_features(evidence, attributions) & (descending_ranks(attributions) == 0)).any(dim=1).double()
+    # Of equal maxima `argmax` gives the first.
+    highest = attributions.flatten(1).argmax(dim=1, keepdim=True)
+    return _features(evidence, attributions).gather(1, highest).squeeze(1).double()
 
 
 def auprc(attributions: Tensor, evidence: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
 
 from .volume_grids import Grid, Mask, Volume
 
@@ -26,8 +27,9 @@ _HEAD = ((0.0, -16.0, 0.0), (80.0, 99.0, 94.0))
 _SKULL_THICKNESS, _SCALP_THICKNESS = 6.0, 5.0
 _SUBARACHNOID = 3.5
 """Width of the CSF around the brain, millimetres."""
-_BASE = -10.0
+_BASE = -18.0
 """Below it the cerebrum consists of its temporal lobes."""
+_CISTERN = ((0.0, -2.0, -24.0), (19.0, 20.0, 15.0))
 _RIGHT_VENTRICLE = (
     ((13.0, 22.0, 10.0), (5.5, 14.0, 9.0)),
     ((13.0, -6.0, 22.0), (6.0, 24.0, 7.0)),
@@ -54,9 +56,9 @@ SINUS = ((0, -104, 8), (0, -98, 36), (0, -74, 64), (0, -30, 81), (0, 20, 72), (0
 LARGE_ARTERIES = tuple(np.array(path) * (side, 1, 1) for path in _RIGHT_ARTERIES for side in (1, -1))
 """Corners ``(corner, 3)`` of the course of the arteries at the brain's base and their main branches."""
 _CORTEX = 4.0
-_GYRUS = 6.5
-"""Width of the folds: of the smooth field whose zeros are the sulci."""
-_SULCUS_DEPTH, _GREY_DEPTH = 16.0, 24.0
+_GYRUS = 5.0
+"""Width of the folds in millimetres, of the smooth field whose zeros are the sulci; a coarse grid has wider ones."""
+_SULCUS_DEPTH, _GREY_DEPTH = 17.0, 21.0
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,11 @@ def draw_head(rng: np.random.Generator, grid: Grid, ventricle_size: float) -> He
     tissue[head > _SCALP_THICKNESS] = SKULL
     tissue[(head > _SCALP_THICKNESS + _SKULL_THICKNESS) & (depth < -_SKULL_THICKNESS)] = SCALP
     tissue[(head > _SCALP_THICKNESS) & (depth > -_SUBARACHNOID)] = CSF
-    folds = np.abs(grid.field(rng, _GYRUS))
+    gyrus = max(_GYRUS, 1.6 * float(grid.spacing[:2].max()))
+    folds = np.abs(grid.field(rng, gyrus))
     tissue[depth > 0] = WHITE
-    tissue[(depth > 0) & ((depth < _CORTEX) | (cerebrum & (folds < 0.6) & (depth < _GREY_DEPTH)))] = GREY
-    tissue[(depth > 0) & ~cerebrum & (np.abs(grid.field(rng, 0.5 * _GYRUS)) < 0.7)] = GREY
+    tissue[(depth > 0) & ((depth < _CORTEX) | (cerebrum & (folds < 0.55) & (depth < _GREY_DEPTH)))] = GREY
+    tissue[(depth > 0) & ~cerebrum & (np.abs(grid.field(rng, 0.7 * gyrus)) < 0.7)] = GREY
     tissue[(depth > 0) & _any_inside(_mirrored(_RIGHT_NUCLEI), points)] = GREY
     tissue[cerebrum & (folds < 0.18) & (depth < _SULCUS_DEPTH) & (depth > 0)] = CSF
     tissue[cerebrum & _between_the_halves(points) & (depth > 0)] = CSF
@@ -123,17 +126,21 @@ def swollen(head: Head, core: Mask) -> Head:
     return replace(head, tissue=np.where(core & (head.tissue == CSF), GREY, head.tissue).astype(np.int8))
 
 
-def near(points: NDArray[np.float64], path: ArrayLike) -> Volume:
-    """Millimetres from each of ``points (3, x, y, z)`` to a line through the corners ``path (corner, 3)``."""
-    corners = np.asarray(path, dtype=np.float64)
-    nearest = np.full(points.shape[1:], np.inf)
-    for start, stop in pairwise(corners):
-        along = stop - start
-        offset = points - start.reshape(3, 1, 1, 1)
-        part = np.clip(np.tensordot(along, offset, axes=1) / (along @ along), 0, 1)
-        squared = ((offset - along.reshape(3, 1, 1, 1) * part) ** 2).sum(axis=0)
-        nearest = np.minimum(nearest, squared)
-    return np.sqrt(nearest)
+def near(grid: Grid, paths: Sequence[ArrayLike]) -> Volume:
+    """Millimetres from each voxel ``(x, y, z)`` to the nearest voxel on one of the lines.
+
+    A line runs through the corners ``(corner, 3)``, millimetres in the head's frame.
+    """
+    inverse = np.linalg.inv(grid.pose @ grid.affine)
+    off_line = np.ones(grid.shape, dtype=bool)
+    for path in paths:
+        corners = np.asarray(path, dtype=np.float64)
+        for start, stop in pairwise(corners @ inverse[:3, :3].T + inverse[:3, 3]):
+            steps = 2 * int(np.ceil(np.abs(stop - start).max())) + 1
+            voxels = np.rint(np.linspace(start, stop, steps)).astype(np.intp)
+            voxels = voxels[((voxels >= 0) & (voxels < grid.shape)).all(axis=1)]
+            off_line[tuple(voxels.T)] = False
+    return distance_transform_edt(off_line, sampling=grid.spacing)
 
 
 Ellipsoid = tuple[ArrayLike, ArrayLike]
@@ -168,7 +175,7 @@ def _brain_depth(points: NDArray[np.float64]) -> tuple[Volume, Mask]:
     x, y, z = points
     # The forehead is narrower than the back of the head.
     egg = np.stack([x * (1 + 0.0016 * np.clip(y + 16, 0, None)), y, z])
-    upper = np.minimum(_inside(_CEREBRUM, egg), z - _BASE)
+    upper = np.where(z > _BASE, np.minimum(_inside(_CEREBRUM, egg), -_inside(_CISTERN, points)), -np.inf)
     cerebrum = np.maximum.reduce([upper, *(_inside(lobe, points) for lobe in _mirrored([_TEMPORAL]))])
     below = np.maximum(_inside(_CEREBELLUM, points), _inside(_BRAINSTEM, points))
     return np.maximum(cerebrum, below), cerebrum >= below

@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from .brain import Head, radius
 from .volume_grids import Mask
 
-LEAST_VOXELS = 24
+LEAST_VOXELS = 12
 """A core smaller than this on the case's grid is drawn again."""
 _MOST_DRAWS = 100
 _ROUGHNESS, _ROUGHNESS_WIDTH = 0.18, 5.0
@@ -45,7 +45,7 @@ class _Territory:
 
 _TERRITORIES = (
     _Territory((44.0, -4.0, 22.0), (7.0, 18.0, 12.0), 22.0, 0.60),  # middle cerebral artery
-    _Territory((25.0, 2.0, 10.0), (4.0, 8.0, 6.0), 13.0, 0.15),  # its branches to the deep nuclei
+    _Territory((25.0, 2.0, 10.0), (4.0, 8.0, 6.0), 15.0, 0.15),  # its branches to the deep nuclei
     _Territory((24.0, -72.0, 8.0), (6.0, 8.0, 8.0), 18.0, 0.15),  # posterior
     _Territory((12.0, 32.0, 38.0), (3.0, 12.0, 10.0), 17.0, 0.10),  # anterior
 )
@@ -63,7 +63,7 @@ def modelled_core(rng: np.random.Generator, head: Head, growth: float) -> Mask:
 def _draw_core(rng: np.random.Generator, head: Head, growth: float) -> Mask:
     territory = _TERRITORIES[rng.choice(len(_TERRITORIES), p=[one.share for one in _TERRITORIES])]
     side = 1 if rng.random() < 0.5 else -1
-    size = territory.size * float(np.clip(np.exp(0.3 * rng.standard_normal()), 0.5, 1.7)) * np.cbrt(growth)
+    size = territory.size * float(np.clip(np.exp(0.3 * rng.standard_normal()), 0.7, 1.7)) * np.cbrt(growth)
     middle = np.array(territory.centre) + np.array(territory.spread) * rng.uniform(-1, 1, 3)
     level = np.full(head.grid.shape, np.inf)
     for _ in range(5):
@@ -128,8 +128,8 @@ def _mask_shape(path: Path) -> Shape:
 
 
 def with_penumbra(rng: np.random.Generator, head: Head, core: Mask) -> Stroke:
-    """The core with a rim of tissue at risk, 8 to 20 mm wide on average, that stays in the core's hemisphere."""
-    margin = rng.uniform(8, 20) + 4 * head.grid.field(rng, _MARGIN_WIDTH)
+    """The core with a rim of tissue at risk, 10 to 22 mm wide on average, that stays in the core's hemisphere."""
+    margin = rng.uniform(10, 22) + 3 * head.grid.field(rng, _MARGIN_WIDTH)
     penumbra = np.zeros_like(core)
     for half in (head.right, ~head.right):
         if (core & half).any():

@@ -40,8 +40,10 @@ _TEMPLATE = (182, 218, 182)
 """Millimetres, and with 1 mm the voxels, of the template's grid: left, front, up."""
 _CORNER = (90.0, -126.0, -72.0)
 """Where the first voxel of the real files lies."""
-_SMALLEST = (2.5, 5.0)
-_LONGER = (1.1, 2.0)
+_SHORT = (2.5, 6.0)
+"""Half the width of a lesion, millimetres."""
+_LONGER = (1.2, 2.5)
+"""Its length against its width."""
 _DEEP_SHARE = 0.25
 """Share of the lesions that lie anywhere in the white matter, not beside the ventricles."""
 _NEAR_VENTRICLES = 7.0
@@ -59,7 +61,7 @@ class MsLesionSettings:
     """
 
     spacing: float = setting(3.0, 1.0, 4.0)
-    lesions: int = setting(16, 1, 60)
+    lesions: int = setting(20, 1, 60)
     contrast: float = setting(1.0, 0.0, 2.0)
     noise: float = setting(1.0, 0.0, 5.0)
     shift: float = setting(0.1, 0.0, 0.5)
@@ -77,7 +79,7 @@ class _Contrast:
 
 
 _CONTRASTS = {
-    FLAIR: _Contrast((22, 92, 78), 42, 3.0),
+    FLAIR: _Contrast((22, 88, 76), 52, 3.0),
     T1: _Contrast((70, 260, 350), -105, 10.0),
     T1_POST: _Contrast((80, 290, 340), -85, 12.0),
     T2: _Contrast((880, 370, 270), 210, 12.0),
@@ -105,7 +107,7 @@ def _write_case(folder: Path, number: int, seed: int, settings: MsLesionSettings
     of_person, of_head, of_lesions, of_maps = (np.random.default_rng([seed, number, part]) for part in range(4))
     age, sex = int(np.clip(of_person.normal(_USUAL_AGE, 10), 18, 70)), "M" if of_person.random() < 0.25 else "F"
     head = draw_head(of_head, _draw_grid(of_head, settings.spacing), ventricle_size=1 + 0.008 * (age - _USUAL_AGE))
-    mean = settings.lesions * max(1 + settings.age_effect * (age - _USUAL_AGE) / 10, 0.1)
+    mean = settings.lesions * (1 + settings.age_effect * (age - _USUAL_AGE) / 10)
     lesions = _draw_lesions(of_lesions, head, max(int(of_lesions.poisson(mean)), 1))
     case = folder / f"patient{number:02d}"
     case.mkdir()
@@ -135,7 +137,7 @@ def _draw_lesions(rng: np.random.Generator, head: Head, number: int) -> Mask:
     lesions = np.zeros(head.grid.shape, dtype=bool)
     for place in rng.choice(chance.size, size=number, p=chance):
         voxel = np.unravel_index(place, head.grid.shape)
-        short = rng.uniform(*_SMALLEST)
+        short = rng.uniform(*_SHORT)
         _add_ovoid(lesions, head.grid, np.array(voxel), slopes[:, *voxel], short, short * rng.uniform(*_LONGER))
     return lesions & white
 
@@ -168,21 +170,19 @@ def _draw_maps(
 
 
 def _add_rims(rng: np.random.Generator, head: Head, lesions: Mask, maps: dict[str, Volume], strength: float) -> None:
-    """FLAIR: the ventricles' rim, thicker at their horns, and patches of flowing CSF that escape suppression."""
+    """FLAIR: the ventricles' rim, thicker at their horns, and patches where CSF flows too fast to be suppressed."""
     width = max(1.5, 0.7 * float(head.grid.spacing.max()))
     away = distance_transform_edt(~head.ventricles, sampling=head.grid.spacing)
     rim = head.parenchyma & ~lesions & (away < width * (1 + 0.6 * np.clip(head.grid.field(rng, 6.0), 0, 2)))
     maps[FLAIR][rim] += 30 * strength
-    flowing = (head.tissue == CSF) & head.brain & (head.grid.field(rng, 4.0) > 0.9)
+    flowing = (head.ventricles | ((head.tissue == CSF) & (head.points[2] < 0))) & (head.grid.field(rng, 4.0) > 0.9)
     maps[FLAIR][flowing] += 150 * strength
 
 
 def _add_vessels(rng: np.random.Generator, head: Head, maps: dict[str, Volume], strength: float) -> None:
     """T1 after contrast: arteries, sinus, cortical veins, and the plexus in the ventricles."""
     width = max(1.5, 0.6 * float(head.grid.spacing.max()))
-    blood = np.zeros(head.grid.shape)
-    for path in (*LARGE_ARTERIES, SINUS):
-        blood = np.maximum(blood, np.exp(-0.5 * (near(head.points, path) / width) ** 2))
+    blood = np.exp(-0.5 * (near(head.grid, [*LARGE_ARTERIES, SINUS]) / width) ** 2)
     veins = (head.tissue == CSF) & (head.depth < 14) & ~head.ventricles & (head.grid.field(rng, 3.0) > 0.7)
     plexus = head.ventricles & (head.grid.field(rng, 3.0) > 1.0)
     maps[T1_POST] += strength * 700 * np.clip(blood + 0.6 * veins + 0.5 * plexus, 0, 1)

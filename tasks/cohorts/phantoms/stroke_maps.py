@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,12 +103,10 @@ def _add_vessels(
     rng: np.random.Generator, head: Head, stroke: Stroke, maps: dict[str, Volume], strength: float
 ) -> None:
     """Arteries, cortical vessels in the sulci and the sagittal sinus: the brightest of rCBF and rCBV, late in TTP."""
-    arteries = np.zeros(head.grid.shape)
-    for path in LARGE_ARTERIES:
-        arteries = np.maximum(arteries, _tube(head, path, 2.4))
+    arteries = _tubes(head, LARGE_ARTERIES, 2.4)
     surface = (head.tissue == CSF) & (head.depth > -8) & (head.depth < 14) & ~head.ventricles
     cortical = surface * np.clip(head.grid.field(rng, 4.0) - 0.6, 0, 1)
-    sinus = _tube(head, SINUS, 4.0)
+    sinus = _tubes(head, [SINUS], 4.0)
     flowing = 1 - 0.9 * head.grid.blurred(stroke.core, 3.0) - 0.4 * stroke.penumbra  # beyond a clot little flows
     blood = (arteries + 0.8 * cortical) * (head.depth > -8) * np.clip(flowing, 0, 1)
     maps[CBF] += strength * (190 * blood + 60 * sinus)
@@ -116,10 +115,10 @@ def _add_vessels(
     maps[TMAX] += sinus * 4
 
 
-def _tube(head: Head, path: ArrayLike, thickness: float) -> Volume:
-    """1 on the line, falling as a Gaussian; never thinner than the grid can show."""
+def _tubes(head: Head, paths: Sequence[ArrayLike], thickness: float) -> Volume:
+    """1 on the lines, falling as a Gaussian; never thinner than the grid can show."""
     width = max(thickness, 0.6 * float(head.grid.spacing[:2].max()))
-    return np.exp(-0.5 * (near(head.points, path) / width) ** 2)
+    return np.exp(-0.5 * (near(head.grid, paths) / width) ** 2)
 
 
 def _add_artefact_rim(rng: np.random.Generator, head: Head, maps: dict[str, Volume], strength: float) -> None:

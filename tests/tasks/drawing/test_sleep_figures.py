@@ -8,10 +8,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from tasks.drawing.agreement import agreement
 from tasks.drawing.calibration import false_positives
@@ -23,7 +21,8 @@ from tasks.drawing.modality_ablation import modality_ablation
 from tasks.drawing.modality_shares import modality_shares
 from tasks.drawing.part_colours import part_colours
 from tasks.drawing.share_groups import share_groups
-from tasks.drawing.style import FIRST, SECOND, WIDTH
+from tasks.drawing.style import FIRST, SECOND
+from tests.tasks.drawing.readable import assert_readable
 from tests.tasks.drawing.sleep_tables import (
     CLASSES,
     GROUPS,
@@ -93,29 +92,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_text_is_inside_readable_and_apart(name: str) -> None:
-    figure = FIGURES[name]()
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    inked = figure.get_tightbbox(renderer)
-    assert figure.get_figwidth() == WIDTH
-    assert min(inked.x0, inked.y0) >= 0, "something is cut off at the left or lower edge"
-    assert inked.x1 <= WIDTH, "something is cut off at the right"
-    assert inked.y1 <= figure.get_figheight(), "something is cut off on top"
-    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert min(text.get_fontsize() for text in shown) / 72 * 1000 / WIDTH > 11, "too small at 1000 px"
-    labels: list[Text] = [*figure.texts]
-    for axes in filter(lambda each: each.get_visible(), figure.axes):
-        labels += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, *axes.texts]  # type: ignore[attr-defined]
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            drawn = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-            labels += [tick.label1 for tick in drawn if tick.label1.get_visible()]
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in labels if text.get_text()]
-    for place, (one, first) in enumerate(boxes):
-        for other, second in boxes[place + 1 :]:
-            wide = min(first.x1, second.x1) - max(first.x0, second.x0)
-            high = min(first.y1, second.y1) - max(first.y0, second.y0)
-            assert min(wide, high) < 2, f"{one!r} lies on {other!r}"
+    assert_readable(FIGURES[name]())
 
 
 def test_parts_have_the_papers_colours_and_no_two_the_same() -> None:

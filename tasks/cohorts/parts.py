@@ -18,17 +18,18 @@ def part_names(cohort: Cohort) -> tuple[str, ...]:
     return (*(wave.upper() for wave in WAVES), OTHER) if _delineated(cohort) else cohort.channels
 
 
-def part_masks(cohort: Cohort, index: Index) -> NDArray[np.bool_]:
+def part_masks(cohort: Cohort, index: Index) -> NDArray[np.bool_] | None:
     """Which points belong to which part, ``(sample, part, channel, time)``, parts in the order of `part_names`.
+
+    None where the parts are the channels: for volumes such masks would take more memory than the maps themselves.
 
     Every point belongs to one part: where waves overlap, to the QRS before P and to P before T; where no wave
     of the sample's own beat is known, to "other". The waves of its neighbours are "other" too.
     """
+    if not _delineated(cohort):
+        return None
     samples = cohort.samples.iloc[index]
     channels, window = len(cohort.channels), int(cohort.manifest["window"])
-    if not _delineated(cohort):
-        own = np.eye(channels, dtype=bool)[None, :, :, None]
-        return np.broadcast_to(own, (len(samples), channels, channels, window)).copy()
     points, free = np.arange(window), np.ones((len(samples), window), dtype=bool)
     masks = np.zeros((len(samples), len(WAVES) + 1, window), dtype=bool)
     for wave in _PRECEDENCE:

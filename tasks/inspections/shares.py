@@ -53,7 +53,8 @@ def _batch(
         predicted = bundle.explained_classes(network(inputs))
     methods = [explainer(name) for name in explainers]
     maps = attribute_all(methods, network, inputs, predicted, score=score, seeds=torch.from_numpy(index))
-    masks = torch.from_numpy(part_masks(cohort, index))
+    parts = part_masks(cohort, index)
+    masks = None if parts is None else torch.from_numpy(parts)
     names = part_names(cohort)
     known = pd.DataFrame({"sample": index, "fold": member, "predicted": np.take(cohort.classes, predicted.numpy())})
     tables = [

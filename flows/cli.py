@@ -216,13 +216,15 @@ def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="`ecg-beats@champion` or `ecg-beats/3`")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording, such as `100.hea`, or a case's folder")],
     out: Annotated[Path, typer.Option("--out", help="`.hea` for WFDB, `.nii.gz` for a case, `.csv` for a table")],
-    method: Annotated[str, typer.Option("--method", help="an explainer")] = "occlusion_w10",
+    method: Annotated[
+        str | None, typer.Option("--method", help="an explainer; default `occlusion_w10`, of a case an LRP")
+    ] = None,
 ) -> None:
     """Explains one recording; the map is written beside the signal in the recording's own format."""
     from .explain import explain_recording
 
     done = explain_recording(model, file, method, out)
-    console.print(f"{done.count} {done.what} of {file.name} explained by {method}: {out}")
+    console.print(f"{done.count} {done.what} of {file.name} explained by {done.method}: {out}")
 
 
 @app.command()

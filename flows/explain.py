@@ -23,18 +23,23 @@ from tasks.progress import track
 from tasks.publishing.registry import download, resolve
 from tasks.settings import Settings
 
+from .studies.unet_paper import CORRECT
+
 WINDOWS_AT_ONCE, VOLUMES_AT_ONCE = 256, 4
+WINDOW_METHOD, CASE_METHOD = "occlusion_w10", CORRECT
+"""The explainers where none is named; occlusion of a volume voxel by voxel would take hours."""
 
 
 @dataclass(frozen=True)
 class Explained:
-    """How many samples were explained, and what they are: "windows", "patches" or "volume"."""
+    """How many samples were explained, what they are ("windows", "patches" or "volume"), and the explainer."""
 
     count: int
     what: str
+    method: str
 
 
-def explain_recording(model: str, file: Path, method: str, out: Path) -> Explained:
+def explain_recording(model: str, file: Path, method: str | None, out: Path) -> Explained:
     """Explains one recording and writes the map in the recording's own format to ``out``.
 
     Of a WFDB record or EDF file every window is explained, cut as the version's cohort was: windows lie around beats
@@ -45,6 +50,8 @@ def explain_recording(model: str, file: Path, method: str, out: Path) -> Explain
 
     Of a case of NIfTI files, ``file`` being its folder or one of its files, ``out`` ends in ``.nii.gz``: relevance on
     the case's own grid (see `write_relevance_nifti`), and beside it the lesion that the version sees.
+
+    ``method``: an explainer's name; None stands for WINDOW_METHOD or CASE_METHOD.
     """
     of_case = _is_case(file, out)
     if of_case:
@@ -61,8 +68,10 @@ def explain_recording(model: str, file: Path, method: str, out: Path) -> Explain
     if of_case != (config.volume is not None):
         wanted = "a case of NIfTI files" if config.volume else "a WFDB header or an EDF file"
         raise UsageError(f"{file} is nothing that {model} reads; expected {wanted}.")
-    explain = _explain_case if of_case else _explain_windows
-    return explain(mlflow.pyfunc.load_model(version.uri), config, file, method, out)
+    served = mlflow.pyfunc.load_model(version.uri)
+    if of_case:
+        return _explain_case(served, config, file, method or CASE_METHOD, out)
+    return _explain_windows(served, config, file, method or WINDOW_METHOD, out)
 
 
 def _explain_windows(served: PyFuncModel, config: BundleConfig, file: Path, method: str, out: Path) -> Explained:
@@ -74,7 +83,7 @@ def _explain_windows(served: PyFuncModel, config: BundleConfig, file: Path, meth
         windows = windows_at(recording, starts[first : first + WINDOWS_AT_ONCE], config.window)
         maps.extend(_answer(served, windows, method)["attribution"])
     write_back(recording, spread(maps, starts, recording.signal.shape), method, out)
-    return Explained(len(starts), "windows")
+    return Explained(len(starts), "windows", method)
 
 
 def _explain_case(served: PyFuncModel, config: BundleConfig, file: Path, method: str, out: Path) -> Explained:
@@ -92,7 +101,7 @@ def _explain_case(served: PyFuncModel, config: BundleConfig, file: Path, method:
     write_relevance_nifti(out, relevance, samples.case.reference, method, config.channels)
     seen = probability[LESION] > np.delete(probability, LESION, axis=0).max(axis=0)  # where nobody looked: NaN, no
     write_mask_nifti(prediction, seen, samples.case.reference, "predicted lesion")
-    return Explained(len(samples.inputs), samples.what)
+    return Explained(len(samples.inputs), samples.what, method)
 
 
 def _answer(served: PyFuncModel, inputs: NDArray[np.float32], method: str) -> dict[str, NDArray[np.float32]]:

@@ -122,7 +122,7 @@ def written(path: Path) -> np.ndarray:
 
 def test_a_stroke_case_gets_relevance_and_prediction_on_its_own_grid(bundles, stroke, tmp_path):
     out = tmp_path / "deep" / "explained.nii.gz"
-    assert explain_recording(STROKE, stroke, "gradient", out) == Explained(1, "volume")
+    assert explain_recording(STROKE, stroke, "gradient", out) == Explained(1, "volume", "gradient")
     files = [next(stroke.glob(f"*MR_{name}*/*.nii")) for name in isles.MAPS]
     maps = np.stack([nibabel.load(file).get_fdata(dtype=np.float32).T for file in files])
     relevance, mask = answer(bundles[STROKE], resized(maps, GRID))
@@ -137,7 +137,7 @@ def test_a_stroke_case_gets_relevance_and_prediction_on_its_own_grid(bundles, st
 
 def test_a_patient_is_explained_patch_by_patch_and_where_there_is_no_brain_not_at_all(bundles, patient, tmp_path):
     out = tmp_path / "explained.nii.gz"
-    assert explain_recording(MS, patient / "T2_N4.nii.gz", "gradient", out) == Explained(4, "patches")
+    assert explain_recording(MS, patient / "T2_N4.nii.gz", "gradient", out) == Explained(4, "patches", "gradient")
     images = [nibabel.load(patient / f"{name}_N4.nii.gz").get_fdata(dtype=np.float32).T for name in open_ms.MAPS]
     maps = np.stack(images)
     total, covered = np.zeros(maps.shape), np.zeros(maps.shape)
@@ -151,6 +151,12 @@ def test_a_patient_is_explained_patch_by_patch_and_where_there_is_no_brain_not_a
     assert np.isnan(found[..., 8:]).all()
     np.testing.assert_allclose(found[..., :8], (total / np.maximum(covered, 1))[..., :8], rtol=1e-4, atol=1e-7)
     assert not written(tmp_path / "explained-prediction.nii.gz")[8:].any()
+
+
+def test_where_no_explainer_is_named_a_case_is_explained_by_lrp(bundles, stroke, tmp_path):
+    done = explain_recording(STROKE, stroke, None, tmp_path / "x.nii.gz")
+    assert done == Explained(1, "volume", "lrp_composite_zplus_box_l0_h1")
+    assert np.isfinite(written(tmp_path / "x.nii.gz")).all()
 
 
 def test_wrong_arguments_are_one_sentence(bundles, stroke, patient, tmp_path):

@@ -133,7 +133,7 @@ def _draw_lesions(rng: np.random.Generator, head: Head, number: int) -> Mask:
     beside = np.where(white, np.exp(-((away / _NEAR_VENTRICLES) ** 2)), 0).ravel()
     anywhere = white.ravel().astype(np.float64)
     chance = (1 - _DEEP_SHARE) * beside / beside.sum() + _DEEP_SHARE * anywhere / anywhere.sum()
-    slopes = np.stack(np.gradient(head.grid.blurred(away, 4.0), *head.grid.spacing))
+    slopes = np.array(np.gradient(head.grid.blurred(away, 4.0), *head.grid.spacing))
     lesions = np.zeros(head.grid.shape, dtype=bool)
     for place in rng.choice(chance.size, size=number, p=chance):
         voxel = np.unravel_index(place, head.grid.shape)

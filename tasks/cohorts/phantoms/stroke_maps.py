@@ -21,7 +21,8 @@ class _Contrast:
     """What one map shows. ADC in 1e-6 mm2/s, rCBF in ml/100 g/min, rCBV in ml/100 g, the others in seconds.
 
     ``tissue``: by tissue, AIR to WHITE. ``core`` and ``penumbra``: what is added at full contrast, in seconds for
-    the delays, relative to the tissue's value for the others. ``noise``: SD at noise 1. ``sharpness``: SD of the blur in millimetres.
+    the delays, relative to the tissue's value for the others. ``noise``: SD at noise 1. ``sharpness``: SD of the
+    blur in millimetres.
     """
 
     tissue: tuple[float, float, float, float, float, float]

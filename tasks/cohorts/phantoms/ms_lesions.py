@@ -40,9 +40,9 @@ _TEMPLATE = (182, 218, 182)
 """Millimetres, and with 1 mm the voxels, of the template's grid: left, front, up."""
 _CORNER = (90.0, -126.0, -72.0)
 """Where the first voxel of the real files lies."""
-_SHORT = (2.5, 6.0)
+_SHORT = (3.5, 7.5)
 """Half the width of a lesion, millimetres."""
-_LONGER = (1.2, 2.5)
+_LONGER = (1.2, 2.2)
 """Its length against its width."""
 _DEEP_SHARE = 0.25
 """Share of the lesions that lie anywhere in the white matter, not beside the ventricles."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,9 +110,9 @@ def _grown(shape: Shape, points: NDArray[np.float64], growth: float) -> Mask:
 
 def _mask_shape(path: Path) -> Shape:
     try:
-        image = nib.load(path)
+        image = nib.Nifti1Image.from_filename(path)
         lesion = np.asanyarray(image.dataobj) > 0
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} is no readable NIfTI file; expected a lesion mask.") from error
     if lesion.ndim != 3:
         raise ValueError(f"{path} has {lesion.ndim} dimensions; expected a lesion mask of 3.")

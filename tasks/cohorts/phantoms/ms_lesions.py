@@ -40,9 +40,9 @@ _TEMPLATE = (182, 218, 182)
 """Millimetres, and with 1 mm the voxels, of the template's grid: left, front, up."""
 _CORNER = (90.0, -126.0, -72.0)
 """Where the first voxel of the real files lies."""
-_SHORT = (2.5, 6.0)
+_SHORT = (3.5, 7.5)
 """Half the width of a lesion, millimetres."""
-_LONGER = (1.2, 2.5)
+_LONGER = (1.2, 2.2)
 """Its length against its width."""
 _DEEP_SHARE = 0.25
 """Share of the lesions that lie anywhere in the white matter, not beside the ventricles."""
@@ -133,7 +133,7 @@ def _draw_lesions(rng: np.random.Generator, head: Head, number: int) -> Mask:
     beside = np.where(white, np.exp(-((away / _NEAR_VENTRICLES) ** 2)), 0).ravel()
     anywhere = white.ravel().astype(np.float64)
     chance = (1 - _DEEP_SHARE) * beside / beside.sum() + _DEEP_SHARE * anywhere / anywhere.sum()
-    slopes = np.stack(np.gradient(head.grid.blurred(away, 4.0), *head.grid.spacing))
+    slopes = np.array(np.gradient(head.grid.blurred(away, 4.0), *head.grid.spacing))
     lesions = np.zeros(head.grid.shape, dtype=bool)
     for place in rng.choice(chance.size, size=number, p=chance):
         voxel = np.unravel_index(place, head.grid.shape)

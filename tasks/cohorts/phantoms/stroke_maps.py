@@ -20,8 +20,9 @@ _DELAYS = (MTT, TMAX, TTP)
 class _Contrast:
     """What one map shows. ADC in 1e-6 mm2/s, rCBF in ml/100 g/min, rCBV in ml/100 g, the others in seconds.
 
-    ``tissue``: by tissue, AIR to WHITE. ``core`` and ``penumbra``: what is added at full contrast, for the first
-    three relative to the tissue's value. ``noise``: SD at noise 1. ``sharpness``: SD of the blur in millimetres.
+    ``tissue``: by tissue, AIR to WHITE. ``core`` and ``penumbra``: what is added at full contrast, in seconds for
+    the delays, relative to the tissue's value for the others. ``noise``: SD at noise 1. ``sharpness``: SD of the
+    blur in millimetres.
     """
 
     tissue: tuple[float, float, float, float, float, float]
@@ -90,13 +91,14 @@ def _add_benign_delay(
 
 
 def _blob(rng: np.random.Generator, head: Head, stroke: Stroke, axes: tuple[float, float]) -> Mask:
-    """Parenchyma around a drawn place, away from core and penumbra."""
+    """Parenchyma of one hemisphere around a drawn place, away from core and penumbra."""
     free = head.parenchyma & ~stroke.core & ~stroke.penumbra & (head.depth > 6)
     if not free.any():
         return free
     centre = head.points[:, free][:, rng.integers(free.sum())]
     level = radius((centre, rng.uniform(*axes, 3)), head.points) + 0.15 * head.grid.field(rng, 5.0)
-    return (level < 1) & head.parenchyma & ~stroke.core & ~stroke.penumbra
+    same_half = head.right if centre[0] > 0 else ~head.right
+    return (level < 1) & same_half & head.parenchyma & ~stroke.core & ~stroke.penumbra
 
 
 def _add_vessels(

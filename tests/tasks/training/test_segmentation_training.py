@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from volumes import CONFIG, GRID, RECIPE, ScaledBoxes
 
 from models.bundle import load_bundle
 from tasks.cohorts.store import Cohort, CohortDescription, Recorded, write_cohort
+from tasks.publishing.training_run import publish_training
 from tasks.training import fitting
 from tasks.training.fitting import Training, assemble, fit, performance, performance_table
 
@@ -120,3 +122,29 @@ def test_the_key_knows_task_loss_and_betas(cohort: Cohort, tmp_path: Path) -> No
     }
     assert len(keys) == 5
     assert planned(cohort, tmp_path).key in keys
+
+
+def test_a_training_is_published_with_its_dice_and_its_figure(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUMBLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    training = done(planned(cohort, tmp_path))
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    try:
+        published = publish_training.fn(training, "boxes")
+        again = publish_training.fn(training, "boxes")
+        client = mlflow.MlflowClient()
+        run = client.get_run(published["run"])
+        figures = {file.path for file in client.list_artifacts(published["run"], "figures")}
+        tables = {file.path for file in client.list_artifacts(published["run"], "tables")}
+        challenger = client.get_model_version_by_alias("boxes", "challenger")
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert (published["new"], again["new"], again["version"]) == (True, False, published["version"])
+    assert run.data.metrics["dice"] == pytest.approx(performance(training)["dice"])
+    assert run.data.params["loss"] == "dice_cross_entropy"
+    assert figures == {"figures/dice.png"}
+    assert tables == {"tables/cases.csv", "tables/members.csv", "tables/performance.json"}
+    assert challenger.tags["plumbline.dice_by_chance"] == f"{performance(training)['dice_by_chance']:.4f}"

@@ -1,4 +1,4 @@
-"""Table 1: the accuracy of every study of a paper, beside what the paper prints and quotes."""
+"""Table 1: the accuracy, or Dice, of every study of a paper, beside what the paper prints and quotes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ def accuracy_rows(paper: int) -> list[dict[str, Any]]:
     for study in STUDIES.values():
         if study.paper != paper:
             continue
+        measure = "Dice" if study.task == "segmentation" else "accuracy"
         rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root))
         rows.extend(
-            {"study": study.name, "source": known.source, "accuracy": known.accuracy, "note": known.note}
+            {"study": study.name, "source": known.source, measure: known.accuracy, "note": known.note}
             for known in study.published
         )
     return rows

@@ -8,7 +8,6 @@ from typing import Any
 
 from prefect import flow
 
-from models import task_of
 from tasks.alone import alone
 from tasks.cohorts.build import build_cohort, recordings_of
 from tasks.cohorts.store import Cohort
@@ -87,6 +86,6 @@ def plan_training(study: Study, cohort: Cohort, data: str | None, scale: Scale, 
         },
         options=study.chosen,
         paper_split=study.paper_split,
-        task=task_of(study.network),
+        task=study.task,
         root=Settings().root,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
@@ -12,13 +12,6 @@ from .unet import UNet3d
 
 NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier, "sleep-cnn": SleepCNN, "unet3d": UNet3d}
 """Every network by the name that a version on disk gives."""
-
-Task = Literal["classification", "segmentation"]
-
-
-def task_of(network: str) -> Task:
-    """What the logits of a network are of: a class per sample, or a class per voxel."""
-    return "segmentation" if network == "unet3d" else "classification"
 
 
 def build_network(name: str, **arguments: Any) -> nn.Module:

@@ -13,16 +13,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from . import Task, build_network
+from . import build_network
 from .normalise import Normalisation, normalise
 
+Task = Literal["classification", "segmentation"]
 LESION = 1
 """The class that a segmentation looks for, of (background, lesion)."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from models.bundle import BundleConfig
+from tasks.cohorts.errors import CohortError
+from tasks.cohorts.native import NativeVolume
 from tasks.training.recipe import Recipe
 
 GRID = (6, 12, 10)
@@ -40,12 +40,6 @@ RECIPE = Recipe(
 )
 
 
-@dataclass(frozen=True)
-class OwnGrid:
-    signals: np.ndarray
-    evidence: np.ndarray
-
-
 class Boxes:
     """``count`` cases of one sample each; the last ``background`` of them have no lesion and label 0."""
 
@@ -70,10 +64,14 @@ class Boxes:
     def evidence(self, index: np.ndarray) -> np.ndarray:
         return self._evidence[index]
 
+    def native(self, sample: int) -> NativeVolume:
+        raise CohortError("the boxes have no native volumes.")
+
 
 class ScaledBoxes(Boxes):
     """The same cases, recorded on a grid three times as fine."""
 
-    def native(self, sample: int) -> OwnGrid:
+    def native(self, sample: int) -> NativeVolume:
         fine = [np.kron(map_, np.ones((3, 3, 3), map_.dtype)) for map_ in self._signals[sample]]
-        return OwnGrid(np.stack(fine), np.kron(self._evidence[sample, 0], np.ones((3, 3, 3), bool)))
+        evidence = np.kron(self._evidence[sample, 0], np.ones((3, 3, 3), bool))
+        return NativeVolume(np.stack(fine), evidence, np.eye(4))

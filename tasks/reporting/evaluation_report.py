@@ -16,7 +16,7 @@ from ..evaluating.evaluation import Evaluation, Job
 from ..evaluating.illustrating import written_figures
 from ..evaluating.inspecting import findings
 from ..evaluating.judging import judgement, primary_comparisons, ranks_explainers, read_csv
-from .accuracy_table import COLUMNS, TABLE
+from .accuracy_table import TABLE, table_of
 from .interactive import read_interactive
 from .page import Picture, Report, Section, write_report
 
@@ -99,7 +99,7 @@ def joined_report(
         tables=[("By mode", table)],
     )
     kept = [section for section in page.sections if section.title != ACCURACIES]
-    now = _accuracies(pd.DataFrame(accuracies).reindex(columns=COLUMNS))
+    now = _accuracies(table_of(accuracies))
     return replace(page, sections=[twins, now, *kept, *itertools.chain(*map(_other_job, others))])
 
 
@@ -124,12 +124,26 @@ def _twin_row(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "mode": evaluation.mode,
         "version": evaluation.model_version,
-        "accuracy": performance["accuracy_mean"],
-        "SD": performance["accuracy_sd"],
-        "balanced accuracy": performance["balanced_accuracy"],
+        **_merit(performance),
         "most faithful": found["best"],
         "verdict on the contrast": found["verdicts"][0],
     }
+
+
+def _merit(performance: dict[str, Any]) -> dict[str, float]:
+    if "dice" in performance:
+        return {"Dice": performance["dice_mean"], "SD": performance["dice_sd"]}
+    return {
+        "accuracy": performance["accuracy_mean"],
+        "SD": performance["accuracy_sd"],
+        "balanced accuracy": performance["balanced_accuracy"],
+    }
+
+
+def _fact(performance: dict[str, Any]) -> tuple[str, str]:
+    if "dice" in performance:
+        return "Dice", _interval(performance, "dice", "dice")
+    return "Balanced accuracy", _interval(performance, "balanced_accuracy", "balanced_accuracy")
 
 
 def _facts(evaluation: Evaluation, found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -139,7 +153,7 @@ def _facts(evaluation: Evaluation, found: dict[str, Any]) -> list[tuple[str, str
     best = [f"{found['best']}: {found['metric']} {_interval(found, 'best_mean', 'best')}"] if "best" in found else []
     return [
         *(("Most faithful on the mean", words) for words in best),
-        ("Balanced accuracy", _interval(performance, "balanced_accuracy", "balanced_accuracy")),
+        _fact(performance),
         ("Judged", f"{found['samples']} samples of {found['subjects']} {found['subject_kind']}s"),
         ("Cohort", f"{len(cohort)} samples, digest {evaluation.cohort_digest[:12]}"),
         ("Classes with fewer than 3 subjects, left out of inference", few),
@@ -156,11 +170,16 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _performance(evaluation: Evaluation) -> Section:
-    summary = pd.DataFrame([_summary(evaluation)])
+    found = _summary(evaluation)
+    tested = (
+        "Members are tested on the cases that they were trained on, as the paper did."
+        if found.get("tested_in_training")
+        else "Every member is tested on samples that it never saw."
+    )
+    summary = pd.DataFrame([found])
     return Section(
         title="How well the model reads the recordings",
-        text="Every member is tested on samples that it never saw. Mean and standard deviation are over members; "
-        "the interval of balanced accuracy is a bootstrap over subjects.",
+        text=f"{tested} Mean and standard deviation are over members; the interval is a bootstrap over subjects.",
         tables=[("Performance", summary.T.reset_index().set_axis(["measure", "value"], axis=1))],
     )
 

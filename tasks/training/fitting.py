@@ -13,8 +13,7 @@ import pandas as pd
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from models import Task
-from models.bundle import BundleConfig, save_bundle
+from models.bundle import BundleConfig, Task, save_bundle
 
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of
@@ -207,6 +206,7 @@ def test_members(training: Training) -> None:
     if (training.tables / "performance.json").exists():
         return
     cohort = Cohort.open(training.cohort)
+    training.tables.mkdir(exist_ok=True)
     if training.task == "segmentation":
         cases = segmented_cases(cohort, training.bundle, training.splits())
         summary, tables = segmentation_tables(cases, _minutes(training))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -163,7 +162,8 @@ class Progress(Callback):
             }
         )
         if self._merits()[-1] > max(before, default=-math.inf):
-            self.best = copy.deepcopy({k: v.cpu() for k, v in pl_module.network.state_dict().items()})
+            weights = pl_module.network.state_dict()
+            self.best = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in weights.items()}
         self._stop_in_time(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Learner) -> None:  # type: ignore[override]

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from models import Task
-from models.bundle import LESION
+from models.bundle import LESION, Task
 
 Loss = Literal["cross_entropy", "dice_cross_entropy"]
 

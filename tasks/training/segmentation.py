@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,12 @@ from torch import nn
 
 from models.bundle import LESION, Bundle, load_bundle
 
+from ..cohorts.errors import CohortError
+from ..cohorts.native import NativeVolume
 from ..cohorts.resizing import resized
 from ..progress import track
-from .performance import DRAWS, TestSplit
+from .performance import DRAWS
+from .splits import Split
 
 FEWEST_SUBJECTS = 3
 """An interval from two people is not one."""
@@ -43,27 +46,8 @@ class LabelledVolumes(Protocol):
         """Truth masks ``(sample, 1, depth, height, width)``, bool."""
         ...
 
-
-class OnItsOwnGrid(Protocol):
-    """A case as it was recorded."""
-
-    @property
-    def signals(self) -> np.ndarray:
-        """Maps ``(channel, depth, height, width)``."""
-        ...
-
-    @property
-    def evidence(self) -> np.ndarray:
-        """Truth ``(depth, height, width)``, bool."""
-        ...
-
-
-@runtime_checkable
-class NativeVolumes(Protocol):
-    """A cohort that keeps its cases on their own grids too."""
-
-    def native(self, sample: int) -> OnItsOwnGrid:
-        """The case of a sample."""
+    def native(self, sample: int) -> NativeVolume:
+        """A sample on its own grid; CohortError where the cohort's is its own."""
         ...
 
 
@@ -99,7 +83,7 @@ class Overlap:
         return _ratio(self.shared, self.lesion)
 
 
-def segmented_cases(cohort: LabelledVolumes, bundle: Path, splits: Sequence[TestSplit]) -> pd.DataFrame:
+def segmented_cases(cohort: LabelledVolumes, bundle: Path, splits: Sequence[Split]) -> pd.DataFrame:
     """Segments the test samples of every member by that member alone; one row per member and sample with a lesion.
 
     Columns: member, sample, subject, recording; ``dice``, ``precision``, ``recall``, ``voxels_true`` and
@@ -107,7 +91,8 @@ def segmented_cases(cohort: LabelledVolumes, bundle: Path, splits: Sequence[Test
     neighbour; ``dice_grid`` on the network's grid; ``dice_training_mode`` as Tjoa et al. test, with the batch norms'
     statistics taken from the case itself; ``dice_by_chance`` of marking all that has signal, the voxels where any
     channel is above its minimum. Samples of label 0 are left out: nothing is to be found in them.
-    ValueError if there are not as many splits as members.
+    ``in_training``: the member was trained on the sample, as in the paper. ValueError if there are not as many splits
+    as members.
     """
     version = load_bundle(bundle, "cuda" if torch.cuda.is_available() else "cpu")
     if len(splits) != len(version.members):
@@ -120,10 +105,14 @@ def segmented_cases(cohort: LabelledVolumes, bundle: Path, splits: Sequence[Test
     ]
     twins = [copy.deepcopy(network).train() for network in version.members]
     rows = [
-        {"member": member, **_case(cohort, version, member, twins[member], sample)}
+        {
+            "member": member,
+            "in_training": bool(np.isin(sample, splits[member].train)),
+            **_case(cohort, version, member, twins[member], sample),
+        }
         for member, sample in track(tested, "testing, cases")
     ]
-    return pd.DataFrame(rows, columns=["member", *_CASE])
+    return pd.DataFrame(rows, columns=["member", "in_training", *_CASE])
 
 
 _CASE = (
@@ -137,10 +126,11 @@ def _case(
 ) -> dict[str, Any]:
     signals = cohort.signals(np.array([sample]))
     truth_on_grid = cohort.evidence(np.array([sample]))[0, 0]
-    maps, truth = signals[0], truth_on_grid
-    if isinstance(cohort, NativeVolumes):
+    try:
         own = cohort.native(sample)
         maps, truth = own.signals, own.evidence
+    except CohortError:
+        maps, truth = signals[0], truth_on_grid
     inputs = version.normalise(torch.from_numpy(signals).to(version.device))
     found_on_grid = _lesion(version.members[member], inputs)
     overlap = Overlap.of(resized(found_on_grid, truth.shape), truth)
@@ -182,6 +172,7 @@ def segmentation_tables(
     mean, with its 95 % percentile bootstrap over subjects, ``dice_ci_low`` and ``dice_ci_high``, NaN from fewer than 3
     subjects; ``dice_mean`` and ``dice_sd`` are over members. ``dice_grid``, ``dice_training_mode``, ``dice_by_chance``,
     ``precision`` and ``recall`` are means over subjects too, cases where one is undefined left out.
+    ``tested_in_training``: the share of rows whose case the member was trained on.
     """
     members = _member_table(cases, minutes)
     measures = ["dice", "dice_grid", "dice_training_mode", "dice_by_chance", "precision", "recall"]
@@ -196,6 +187,7 @@ def segmentation_tables(
         "dice_ci_high": high,
         "dice_mean": float(members["dice"].mean()),
         "dice_sd": float(members["dice"].std(ddof=1)),
+        "tested_in_training": float(cases["in_training"].mean()),
         "nothing_found": int((cases["voxels_found"] == 0).sum()),
         "minutes_per_member": float(np.mean(minutes)),
     }

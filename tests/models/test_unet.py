@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv3d, conv_transpose3d, leaky_relu, max_pool3d
 
-from models import build_network, task_of
+from models import build_network
 from models.unet import UNet3d
 
 
@@ -138,6 +138,5 @@ def test_wrong_arguments_are_named(arguments: dict, sentence: str) -> None:
         unet(**arguments)
 
 
-def test_the_network_says_what_its_logits_are_of() -> None:
+def test_it_is_built_by_its_name() -> None:
     assert isinstance(build_network("unet3d", channels=6, classes=2, width=1), UNet3d)
-    assert [task_of(name) for name in ("unet3d", "lstm", "sleep-cnn")] == ["segmentation", *["classification"] * 2]

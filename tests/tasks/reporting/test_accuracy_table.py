@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from tasks.reporting.accuracy_table import trained_accuracies
+from tasks.reporting.accuracy_table import COLUMNS, table_of, trained_accuracies
 from tasks.training.fitting import REFERENCE, Training
 
 
@@ -39,6 +39,20 @@ def test_the_newest_training_stands_for_its_mode_and_cohort(tmp_path: Path) -> N
     trained(tmp_path, "other", 0.1, moment=3_000, study="another")
     (row,) = trained_accuracies("a-study", tmp_path)
     assert (row["accuracy"], row["hidden units"], row["source"]) == (0.9, "4 x 3", "here, corrected mode")
+
+
+def test_a_segmentation_is_shown_by_its_dice(tmp_path: Path) -> None:
+    folder = trained(tmp_path, "unet", 0.0, moment=1)
+    training = Training.model_validate_json((folder / REFERENCE).read_text())
+    changed = training.model_copy(update={"task": "segmentation", "network": {"arguments": {"width": 4}}})
+    (folder / REFERENCE).write_text(changed.model_dump_json())
+    numbers = {"dice_mean": 0.5, "dice_sd": 0.1, "dice_training_mode": 0.6, "minutes_per_member": 3.0, "samples": 12}
+    (folder / "tables" / "performance.json").write_text(json.dumps(numbers))
+    table = table_of([*trained_accuracies("a-study", tmp_path), {"source": "paper", "Dice": 0.55}])
+    assert table["Dice"].tolist() == [0.5, 0.55]
+    assert (table["Dice in training mode"][0], table["minutes"][0], table["width"][0]) == (0.6, 3.0, 4.0)
+    assert "accuracy" not in table
+    assert table_of([{"accuracy": 0.9}]).columns.tolist() == COLUMNS
 
 
 def test_a_training_without_reference_or_result_is_passed_over(tmp_path: Path) -> None:

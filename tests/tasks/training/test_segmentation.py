@@ -194,8 +194,8 @@ def test_samples_without_lesion_train_but_are_not_tested(tmp_path: Path) -> None
 def cases_of(dices: dict[tuple[int, int, int], float]) -> pd.DataFrame:
     """Cases from {(member, sample, subject): Dice}."""
     rows = [
-        {"member": m, "sample": sample, "subject": subject, "recording": str(sample), "dice": value,
-         "precision": math.nan, "recall": 0.5, "voxels_true": 4, "voxels_found": 0, "dice_grid": value,
+        {"member": m, "in_training": False, "sample": sample, "subject": subject, "recording": str(sample),
+         "dice": value, "precision": math.nan, "recall": 0.5, "voxels_true": 4, "voxels_found": 0, "dice_grid": value,
          "dice_training_mode": value, "dice_by_chance": 0.1}
         for (m, sample, subject), value in dices.items()
     ]  # fmt: skip

@@ -42,7 +42,5 @@ class Plan:
     def only_rule(self) -> LayerRules:
         """The rule of a plan that has nothing else; ValueError for others."""
         if self != Plan(self.rule):
-            raise ValueError(
-                "rules holds a filter or a Tjoa; LRP through LSTM layers takes neither."
-            )
+            raise ValueError("rules holds a filter or a Tjoa; LRP through LSTM layers takes neither.")
         return self.rule

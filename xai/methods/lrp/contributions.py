@@ -79,7 +79,7 @@ class Pool:
 
 
 Message = tuple[Pool, Tensor]
-"""A pool, and the relevance that each unit of contribution in it receives, in the shape of the outputs."""
+"""A pool, and the relevance that each unit of contribution in it receives: the outputs' shape, and an axis before."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,8 @@ class Contributions:
 
 
 def per_unit(relevance: Tensor, total: Tensor, epsilon: float) -> Tensor:
-    """``relevance`` per unit of the stabilised ``total``, of the same shape."""
-    denominator = stabilised(total, epsilon)
-    return torch.div(relevance, denominator, out=denominator)
+    """``relevance (row, ...)`` per unit of the stabilised ``total (...)``."""
+    return relevance / stabilised(total, epsilon)
 
 
 def stabilised(values: Tensor, epsilon: float) -> Tensor:

@@ -96,6 +96,10 @@ class Signals:
             run=lambda tensors: self.evaluated(step.node, dict(zip(nodes, tensors, strict=True))),
         )
 
+    def most_values(self) -> int:
+        """Values of the largest layer."""
+        return max(value.numel() for value in self.values.values() if isinstance(value, Tensor))
+
     def read(self, node: fx.Node) -> tuple[fx.Node, ...]:
         """The nodes whose signals a node takes in."""
         parents = node.all_input_nodes

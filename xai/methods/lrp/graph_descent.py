@@ -15,7 +15,11 @@ from .graph import Network, Passed, Signals, Step
 from .leak import Leak
 from .linear_maps import summed
 from .plans import Plan
+from .rows import fast_layout, stacked
 from .tracing import traced
+
+VALUES_IN_MEMORY = 2**30
+"""Values of one layer's relevance held at once, at most, for all samples and rules of a walk: 4 GiB in float32."""
 
 
 def graph_descents(
@@ -34,22 +38,38 @@ def graph_descents(
     """
     network = traced(model, plans[0].propagation)
     filters = [placed(plan.filters, plan.points, network) if plan.filters else {} for plan in plans]
-    together = samples_at_once(inputs.device, len(plans) * _most_values(network, inputs))
+    signals = _upwards(network, inputs[:1])
+    values = signals.most_values()
+    together = min(len(inputs), samples_at_once(inputs.device, len(plans) * values))
     for first in range(0, len(inputs), together):
         here = slice(first, first + together)
-        leaks: list[Leak] | None = [] if accounting else None
-        walk = Walk([plan.rule for plan in plans], filters, leaks)
-        relevance = _descended(network, inputs[here], targets[here], [plan.score or score for plan in plans], walk)
-        yield Descent(range(len(plans)), first, relevance, leaks or [])
+        if first or together > 1:
+            signals = _upwards(network, inputs[here])
+        for places in _at_once(len(plans), together * values):
+            leaks: list[Leak] | None = [] if accounting else None
+            walk = Walk([plans[place].rule for place in places], [filters[place] for place in places], leaks)
+            scores = [plans[place].score or score for place in places]
+            yield Descent(places, first, _downwards(network, signals, targets[here], scores, walk), leaks or [])
+
+
+def _at_once(plans: int, values: int) -> Iterator[range]:
+    """The places of the plans that walk together, where one fills a layer with so many ``values``."""
+    width = max(1, VALUES_IN_MEMORY // max(1, values))
+    for first in range(0, plans, width):
+        yield range(first, min(first + width, plans))
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
-def _descended(network: Network, inputs: Tensor, targets: Tensor, scores: Sequence[Score], walk: Walk) -> Tensor:
-    """Relevance ``(rule, sample, ...)`` of some inputs."""
-    signals = network.run(inputs.clone() if inputs.is_inference() else inputs.detach())
-    outputs = signals.values[network.end]
-    starts = [ScorePass.down(outputs, targets, score) for score in scores]
+def _upwards(network: Network, inputs: Tensor) -> Signals:
+    return network.run(fast_layout(inputs.clone() if inputs.is_inference() else inputs.detach()))
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def _downwards(network: Network, signals: Signals, targets: Tensor, scores: Sequence[Score], walk: Walk) -> Tensor:
+    """Relevance ``(rule, sample, ...)`` of the inputs."""
+    starts = [ScorePass.down(signals.values[network.end], targets, score) for score in scores]
     return walk.down(network, signals, walk.started(starts))
 
 
@@ -66,7 +86,7 @@ class Walk:
 
     def started(self, starts: Sequence[ScorePass]) -> Tensor:
         """The relevance of the outputs ``(rule, sample, ...)``."""
-        leaving = self._filtered(SCORE, 0, torch.stack([start.leaving for start in starts]))
+        leaving = self._filtered(SCORE, 0, stacked([start.leaving for start in starts]))
         if self.leaks is not None:
             self.leaks.append(score_leak(starts, leaving))
         return leaving
@@ -100,7 +120,7 @@ class Walk:
         if not self._any_filter(name, place + 1):
             return share
         chosen = [filter_at(filters, name, place) for filters in self.filters]
-        return torch.stack([part if keep is None else keep(part) for keep, part in zip(chosen, share, strict=True)])
+        return stacked([part if keep is None else keep(part) for keep, part in zip(chosen, share, strict=True)])
 
     def _any_filter(self, name: str, places: int) -> bool:
         return any(filter_at(filters, name, place) for filters in self.filters for place in range(places))
@@ -112,9 +132,3 @@ def _leak(step: Step, relevance: Tensor, passed: Passed, shares: Sequence[Tensor
     nothing = torch.zeros_like(entering)
     bias, epsilon = (nothing, nothing) if passed.kept is None else passed.kept()
     return Leak(step.name, entering, leaving, bias, epsilon, handed - leaving)
-
-
-def _most_values(network: Network, inputs: Tensor) -> int:
-    """Values of the largest layer for one sample, which is run to find out."""
-    values = network.run(inputs[:1]).values.values()
-    return max(value.numel() for value in values if isinstance(value, Tensor))

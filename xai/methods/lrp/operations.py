@@ -14,6 +14,7 @@ from .graph import Call, Passed
 from .linear_maps import Convolved, LayerMap, summed
 from .linear_pass import LinearPass
 from .patches import Patches, few_outputs
+from .rows import stacked
 from .rules import STABILISER, Rule
 
 
@@ -143,4 +144,4 @@ def _pulled_back(call: Call, relevance: Tensor) -> list[Tensor]:
         leaves = [inputs.detach().requires_grad_() for inputs in call.inputs]
         output = call.run(leaves)
         found = [torch.autograd.grad(output, leaves, share, retain_graph=True) for share in relevance]
-    return [torch.stack(shares) for shares in zip(*found, strict=True)]
+    return [stacked(shares) for shares in zip(*found, strict=True)]

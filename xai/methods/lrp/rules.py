@@ -38,6 +38,7 @@ class Rule(Protocol):
     def messages(self, relevance: Tensor, contributions: Contributions) -> list[Message]:
         """Pools of contributions, and the relevance that each unit in them receives, in the shape of ``relevance``.
 
+        That is ``(row, ...)``, the shape of the outputs behind one more axis, whose rows go their ways apart.
         What they do not hand on, ``relevance - sum of pool.total * message``, is absorbed, and accounted as epsilon.
         """
         ...
@@ -107,7 +108,8 @@ class AlphaBeta:
         found = []
         for factor, pool in ((self.alpha, contributions.positive), (-self.beta, contributions.negative)):
             if factor:
-                found.append((pool, per_unit(relevance, pool.total, STABILISER).mul_(factor)))
+                message = per_unit(relevance, pool.total, STABILISER)
+                found.append((pool, message if factor == 1 else message.mul_(factor)))
         return found
 
 

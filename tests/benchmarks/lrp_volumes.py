@@ -1,0 +1,153 @@
+"""LRP on a 3-D U-Net against captum and zennit, and a sweep over filters: equality first, then interleaved timings.
+
+    python tests/benchmarks/lrp_volumes.py
+
+Model U: base width 16, 3 levels, logits; volumes of 6 x 19 x 48 x 48. Three rules, epsilon 0.01, epsilon 100 and
+alpha-beta(1, 0), for which zennit may use its cheaper ZPlus; on volumes by one and by two, because peers meet slower
+convolutions at one. captum knows no 3-D convolution until a rule is set on it by hand, passes relevance on by
+gradients at the joins, and its Alpha1_Beta0 clamps weights only: its third map is timed but not compared.
+The sweep: raw and 15 filter settings of one rule from one forward pass, counted in walks of the raw setting alone and
+in gradient passes (one forward and one backward to the inputs). Times are this process's CPU seconds on one thread, so
+that a busy machine disturbs them less. Trust the ratios.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from captum import attr
+from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+
+from models.unet import UNet3d
+from xai.methods.lrp import SWEEP, AlphaBeta, Epsilon, Filtered, zplus_box
+
+THREADS, REPEATS = 1, 5
+FLOORS = {"captum": 2.0, "zennit": 3.0}
+GOALS = {"captum": 2.5, "zennit": 4.0}
+SWEEP_FLOOR = 12
+RULES = [Epsilon(0.01), Epsilon(100), AlphaBeta(1, 0)]
+RAW = zplus_box(0, 1)
+ALL_SETTINGS = [RAW, *(Filtered(RAW, (each,)) for each in SWEEP)]
+
+Run = Callable[[], list[Tensor]]
+
+
+class Summed(nn.Module):
+    """The network and the sum of its outputs, which is what captum explains."""
+
+    def __init__(self, network: UNet3d) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.network(inputs).flatten(1).sum(1, keepdim=True)
+
+
+def by_captum(model: UNet3d, inputs: Tensor) -> list[Tensor]:
+    found, summed = [], Summed(model)
+    for build in (lambda: EpsilonRule(0.01), lambda: EpsilonRule(100), Alpha1_Beta0_Rule):
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+                layer.rule = build()
+        found.append(attr.LRP(summed).attribute(inputs, target=0).detach())
+    return found
+
+
+def by_zennit(model: UNet3d, inputs: Tensor) -> list[Tensor]:
+    merged = [zennit("canonizers").SequentialMergeBatchNorm()]
+    plus = everywhere(RULES[2], merged)
+    plus.module_map.__self__.layer_map[-1] = (zennit("types").Linear, zennit("rules").ZPlus())
+    composites = [everywhere(RULES[0], merged), everywhere(RULES[1], merged), plus]
+    return [relevance_by(composite, model, inputs, lambda outputs: outputs.detach()) for composite in composites]
+
+
+def gradient_pass(model: UNet3d, inputs: Tensor) -> list[Tensor]:
+    leaf = inputs.clone().requires_grad_()
+    return list(torch.autograd.grad(model(leaf).sum(), leaf))
+
+
+def contenders(model: UNet3d, inputs: Tensor) -> dict[str, Run]:
+    targets = torch.ones(len(inputs), dtype=torch.int64)
+    return {
+        "plumbline": lambda: relevances(model, inputs, targets, RULES, score=OUTPUT_SUM),
+        "captum": lambda: by_captum(model, inputs),
+        "zennit": lambda: by_zennit(model, inputs),
+        "gradient pass": lambda: gradient_pass(model, inputs),
+    }
+
+
+def sweeps(model: UNet3d, inputs: Tensor) -> dict[str, Run]:
+    targets = torch.ones(len(inputs), dtype=torch.int64)
+    return {
+        "sweep of 16": lambda: relevances(model, inputs, targets, ALL_SETTINGS, score=OUTPUT_SUM),
+        "one setting": lambda: relevances(model, inputs, targets, [RAW], score=OUTPUT_SUM),
+        "gradient pass": lambda: gradient_pass(model, inputs),
+    }
+
+
+def largest_difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
+    """Over the rules that both have, in units of each rule's largest relevance."""
+    pairs = zip(ours, theirs, strict=False)
+    return max(float((one - other).abs().max() / other.abs().max()) for one, other in pairs)
+
+
+def timings(runs: dict[str, Run]) -> dict[str, list[float]]:
+    """CPU milliseconds in each repeat, contenders taking turns."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(REPEATS):
+        for name, run in runs.items():
+            started = time.process_time()
+            run()
+            found[name].append(1e3 * (time.process_time() - started))
+    return found
+
+
+def medians(runs: dict[str, Run]) -> dict[str, float]:
+    found = timings(runs)
+    for name, values in found.items():
+        low, median, high = statistics.quantiles(values, n=4)
+        print(f"{name:>14}: median {median:7.0f} ms, quartiles {low:7.0f} to {high:7.0f}")
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main() -> int:
+    """Prints medians, quartiles and ratios; 1 where results differ or a floor is missed."""
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    warnings.simplefilter("ignore")
+    model, inputs = UNet3d(6, 2, width=16, levels=3).eval(), torch.rand(2, 6, 19, 48, 48)
+    small = inputs[:1, :, :, :16, :16]
+    wide = contenders(model.double(), small.double())
+    ours = wide["plumbline"]()
+    for peer, compared in (("zennit", 2), ("captum", 2)):
+        difference = largest_difference(ours[:compared], wide[peer]()[:compared])
+        print(f"largest difference to {peer} over largest relevance, float64, {compared} rules: {difference:.1e}")
+        if difference > 1e-5:
+            return 1
+    narrow = contenders(model.float(), small)
+    print(f"float32 to float64: {largest_difference(narrow['plumbline'](), ours):.1e}; {THREADS} thread")
+    missed = False
+    for volumes in (1, 2):
+        print(f"{volumes} volumes of {tuple(inputs.shape[1:])}")
+        found = medians(contenders(model, inputs[:volumes]))
+        for peer, floor in FLOORS.items():
+            ratio = found[peer] / found["plumbline"]
+            missed |= ratio < floor
+            print(f"{peer} over plumbline: {ratio:.2f} (floor {floor}, goal {GOALS[peer]})")
+    found = medians(sweeps(model, inputs[:1]))
+    for one in ("one setting", "gradient pass"):
+        ratio = found["sweep of 16"] / found[one]
+        missed |= ratio > SWEEP_FLOOR
+        print(f"16 settings cost as much as {ratio:.1f} of {one} (at most {SWEEP_FLOOR})")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -87,8 +87,10 @@ class SupervoxelOcclusion:
 
     def _of_sample(self, occluder: _Occluder) -> Tensor:
         """The attribution ``(channel, *grid)`` of one sample."""
-        blocks = supervoxels(occluder.values, self.count)
-        features = point_features(occluder.values, spacing=(blocks.numel() / self.count) ** (1 / blocks.ndim))
+        # On the CPU, so that every device and every run has the same blocks.
+        values = occluder.values.cpu()
+        blocks = supervoxels(values, self.count)
+        features = point_features(values, spacing=(blocks.numel() / self.count) ** (1 / blocks.ndim))
         channels = len(occluder.values)
         groups = [slice(0, channels)] if self.channels == "joint" else [slice(c, c + 1) for c in range(channels)]
         heat = torch.empty_like(occluder.values)
@@ -105,8 +107,8 @@ class SupervoxelOcclusion:
             newest = len(falls)
             blocks = _refined(blocks, features, chosen, newest)
             falls = torch.cat([falls, occluder.falls(group, blocks, _numbers(blocks, newest))])
-        values = torch.bincount(blocks.flatten(), minlength=len(falls)) * len(occluder.values[group])
-        return (falls / values.clamp_min(1))[blocks]
+        sizes = torch.bincount(blocks.flatten(), minlength=len(falls)) * len(occluder.values[group])
+        return (falls / sizes.clamp_min(1))[blocks]
 
     def _strongest(self, falls: Tensor) -> Tensor:
         """Places ``(chosen,)`` of the falls whose blocks are split, the strongest first."""
@@ -133,13 +135,13 @@ class _Occluder:
     def falls(self, group: slice, blocks: Tensor, numbers: Tensor) -> Tensor:
         """Fall in score ``(number,)`` when the channels of ``group`` are zero in each block of these numbers.
 
-        ``blocks (*grid)`` holds the number of each point's block.
+        ``blocks (*grid)`` holds the number of each point's block; it and the falls are on the CPU.
         """
-        falls = self.values.new_zeros(len(numbers))
-        filled = torch.unique(blocks[(self.values[group] != 0).any(dim=0)])
+        falls = torch.zeros(len(numbers), dtype=self.values.dtype)
+        filled = torch.unique(blocks[(self.values[group] != 0).any(dim=0).cpu()])
         places = torch.isin(numbers, filled).nonzero().squeeze(1)
         for some in places.split(self.rows):
-            inside = blocks == numbers[some].view(-1, *[1] * blocks.ndim)
+            inside = (blocks == numbers[some].view(-1, *[1] * blocks.ndim)).to(self.values.device)
             copies = self.values.repeat(len(some), *[1] * self.values.ndim)
             copies[:, group] = copies[:, group].masked_fill(inside.unsqueeze(1), 0)
             falls[some] = (self.whole - self._scores(copies)).to(falls)
@@ -151,7 +153,7 @@ class _Occluder:
 
 def _numbers(blocks: Tensor, first: int) -> Tensor:
     """The blocks' numbers from ``first`` on."""
-    return torch.arange(first, int(blocks.max()) + 1, device=blocks.device)
+    return torch.arange(first, int(blocks.max()) + 1)
 
 
 def _refined(blocks: Tensor, features: Tensor, chosen: Tensor, first: int) -> Tensor:

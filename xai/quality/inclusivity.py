@@ -34,7 +34,9 @@ def channel_metrics(attributions: Tensor, evidence: Tensor, inputs: Tensor) -> d
     where a channel's attribution is constant, and where the evidence, or the signal, is empty or everything.
     """
     shape = attributions.shape[:2]
-    maps, truth, signal = (_alone(values.expand_as(attributions)) for values in (attributions, evidence, inputs))
+    maps, truth, signal = (
+        _alone(values.to(attributions.device).expand_as(attributions)) for values in (attributions, evidence, inputs)
+    )
     found = localisation_metrics(maps, truth) | input_metrics(maps, signal)
     area = marked(maps).flatten(1).double().mean(dim=1)
     found["area"] = area.masked_fill(~can_rank(maps), torch.nan)
@@ -62,19 +64,21 @@ def spikes(attributions: Tensor, within: Tensor | None = None) -> dict[str, Tens
     """How far each channel's map is made of few, huge values ``(sample, channel)``.
 
     ``spike_share``: share of |attribution| on the strongest thousandth of the points (at least one), in [0.001, 1].
-    ``spike_ratio``: the largest |attribution| over the median, from 1 up. Both over the points of the bool mask
-    ``within (sample, 1, *grid)`` where given: air, where every map is 0, would make a spike of any brain. NaN where
-    the map is 0 there, the ratio also where the median is.
+    ``spike_ratio``: the largest |attribution| over the median (the lower one of two), from 1 up. Both over the points
+    of the bool mask ``within (sample, 1, *grid)`` where given: air, where every map is 0, would make a spike of any
+    brain. NaN where the map is 0 there, the ratio also where the median is.
     """
     share, ratio = (attributions.new_full(attributions.shape[:2], torch.nan, dtype=torch.float64) for _ in range(2))
     for sample, channels in enumerate(attributions):
-        inside = torch.ones_like(channels[0], dtype=torch.bool) if within is None else within[sample, 0]
+        inside = (
+            torch.ones_like(channels[0], dtype=torch.bool) if within is None else within[sample, 0].to(channels.device)
+        )
         magnitude = channels[:, inside].double().abs()
         if not magnitude.numel():
             continue
         strongest = magnitude.topk(max(1, round(SPIKE_SHARE * magnitude.shape[1])), dim=1).values
         share[sample] = strongest.sum(dim=1) / magnitude.sum(dim=1)
-        median = magnitude.quantile(0.5, dim=1) if magnitude.numel() < 2**24 else magnitude.median(dim=1).values
+        median = magnitude.median(dim=1).values
         ratio[sample] = strongest[:, 0] / median.masked_fill(median == 0, torch.nan)
     return {"spike_share": share, "spike_ratio": ratio}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .metric import AREA_CORRECTED_SUFFIX
-from .perturbation import can_rank, descending_ranks
+from .perturbation import can_rank
 
 INCLUSIVITY_THRESHOLD = 0.5
 """Part of the channel's largest absolute attribution above which a point counts as marked."""
@@ -26,11 +26,12 @@ def localisation_metrics(attributions: Tensor, evidence: Tensor) -> dict[str, Te
     mask = _features(evidence, attributions)
     share = mask.double().mean(dim=1)
     undefined = (share == 0) | (share == 1) | ~can_rank(attributions)
+    descending = _descending(attributions, evidence)
     scores = {
         "relevance_mass": (relevance_mass(attributions, evidence), share),
-        "relevance_rank": (relevance_rank(attributions, evidence), share),
+        "relevance_rank": (_relevance_rank(*descending), share),
         "pointing_game": (pointing_game(attributions, evidence), share),
-        "auprc": (auprc(attributions, evidence), share),
+        "auprc": (_auprc(*descending), share),
         "inclusivity": (
             inclusivity(attributions, evidence),
             marked(attributions).flatten(1).double().mean(dim=1),
@@ -78,10 +79,7 @@ def relevance_mass(attributions: Tensor, evidence: Tensor) -> Tensor:
 
 def relevance_rank(attributions: Tensor, evidence: Tensor) -> Tensor:
     """Share of the evidence among as many points of highest attribution (Arras et al., 2022)."""
-    mask = _features(evidence, attributions)
-    points = mask.sum(dim=1, keepdim=True)
-    hits = (mask & (descending_ranks(attributions) < points)).sum(dim=1)
-    return hits.double() / points.squeeze(1)
+    return _relevance_rank(*_descending(attributions, evidence))
 
 
 def pointing_game(attributions: Tensor, evidence: Tensor) -> Tensor:
@@ -96,8 +94,24 @@ def auprc(attributions: Tensor, evidence: Tensor) -> Tensor:
 
     Points of equal attribution pass the threshold together, so their order cannot matter.
     """
+    return _auprc(*_descending(attributions, evidence))
+
+
+def _descending(attributions: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    """Each sample's attributions, the highest first, and the number of evidence points so far ``(sample, feature)``.
+
+    Of equals the first comes first, as in `descending_ranks`. Volumes are large: who needs both scores sorts once.
+    """
     values, order = attributions.flatten(1).sort(dim=1, descending=True, stable=True)
-    found = _features(evidence, attributions).gather(1, order).double().cumsum(dim=1)
+    return values, _features(evidence, attributions).gather(1, order).double().cumsum(dim=1)
+
+
+def _relevance_rank(values: Tensor, found: Tensor) -> Tensor:
+    points = found[:, -1:]
+    return (found.gather(1, points.long().sub(1).clamp_min(0)) / points).squeeze(1)
+
+
+def _auprc(values: Tensor, found: Tensor) -> Tensor:
     marked_points = torch.arange(1, values.shape[1] + 1, device=values.device)
     last_of_equals = torch.ones_like(values, dtype=torch.bool)
     last_of_equals[:, :-1] = values[:, :-1] != values[:, 1:]

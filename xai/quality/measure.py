@@ -107,7 +107,7 @@ def measure(
         seeds=seeds.to(inputs.device),
         explainers=explainers or {},
         evidence=None if evidence is None else _on_every_channel(evidence, inputs),
-        batch_size=min(batch_size, rows_through(model, inputs, batch_size)),
+        batch_size=rows_through(model, inputs, batch_size),
     )
     together = max(1, FEATURE_BYTES // _feature_bytes(inputs, plan))
     return joined((_measured(case.of(part)), part.start) for part in parts(len(inputs), together))

@@ -62,10 +62,12 @@ def sweep_table(
     together = rows_through(model, inputs, ROWS_AT_ONCE)
     for sample in range(len(inputs)):
         here = slice(sample, sample + 1)
-        deletion = _Deletion(model, inputs[sample], targets[here], brain[sample], score, seeds[here], steps, draws)
+        inside = brain[sample].to(inputs.device)
+        deletion = _Deletion(model, inputs[sample], targets[here], inside, score, seeds[here], steps, draws)
         for name, maps in sweep.items():
-            found = {"sample": sample, "explainer": name, **_places(maps[here], evidence[here], inputs[here])}
-            rows.append(found | deletion.of(maps[sample], together))
+            attributions = maps[here].to(inputs.device)
+            found = {"sample": sample, "explainer": name, **_places(attributions, evidence[here], inputs[here])}
+            rows.append(found | deletion.of(attributions[0], together))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

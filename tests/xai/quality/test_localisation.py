@@ -129,3 +129,17 @@ def test_average_precision_ignores_the_order_of_equal_points(
         for places in (range(len(values)), order)
     )
     torch.testing.assert_close(first, second)
+
+
+@given(values=st.lists(st.tuples(st.integers(-2, 2), st.booleans()), min_size=2, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_rank_and_pointing_equal_a_loop_with_the_first_of_equals_first(values: list[tuple[int, bool]]) -> None:
+    heat, truth = [float(value) for value, _ in values], [marked for _, marked in values]
+    found = _one(heat, truth)
+    order = sorted(range(len(heat)), key=lambda k: (-heat[k], k))
+    if len(set(heat)) == 1 or not 0 < sum(truth) < len(truth):
+        assert np.isnan(found["relevance_rank"])
+        return
+    hits = sum(truth[k] for k in order[: sum(truth)])
+    assert found["relevance_rank"] == pytest.approx(hits / sum(truth))
+    assert found["pointing_game"] == truth[order[0]]

@@ -194,13 +194,13 @@ def _add_menus(figure: Figure, geometry: Geometry, sheet: _Sheet, names: Sequenc
         for place, name in enumerate(names, start=1)
     ]
     lines = [len(names) + 1]
-    button = {"label": "line round the evidence", "method": "restyle", "args": [{"visible": False}, lines],
-              "args2": [{"visible": True}, lines]}  # fmt: skip
+    button = {"label": "line round the evidence", "method": "restyle", "args": [{"visible": True}, lines],
+              "args2": [{"visible": False}, lines]}  # fmt: skip
     look: dict[str, Any] = {"xanchor": "left", "y": 1 + 10 / _SIDE, "yanchor": "bottom", "bgcolor": "white",
                             "bordercolor": MUTED, "font": {"size": 12, "color": INK}}  # fmt: skip
     menus = [{"buttons": maps, "x": 0, **look}, {"buttons": explainers, "x": 0.22, **look}]
     if evidence:
-        menus.append({"type": "buttons", "buttons": [button], **look, "x": 1, "xanchor": "right"})
+        menus.append({"type": "buttons", "active": 0, "buttons": [button], **look, "x": 1, "xanchor": "right"})
     figure.update_layout(updatemenus=menus)
 
 

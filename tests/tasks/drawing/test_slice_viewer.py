@@ -147,6 +147,13 @@ def test_a_constant_map_is_neutral() -> None:
     assert middle[1].endswith(",0.000)"), "transparent"
 
 
+def test_what_is_not_finite_is_full_or_nothing() -> None:
+    values = np.zeros((3, *SHAPE))
+    values[0, 0, 0, :4] = np.inf, -np.inf, np.nan, 2
+    figure = interactive_heatmaps({"a": volumes()}, {"a": {"g": values}}, geometry=BRAIN, title="x")
+    np.testing.assert_array_equal(figure.data[1].z[0, :5], [100, -100, 0, 100, 0])
+
+
 def test_samples_are_named_where_there_are_several_and_markup_is_not_obeyed() -> None:
     assert [button.label for button in viewer().layout.updatemenus[0].buttons] == ["ADC", "MTT (s)", "TTP (s)"]
     labels = [button.label for button in viewer(("<b>a</b>", "b")).layout.updatemenus[0].buttons]

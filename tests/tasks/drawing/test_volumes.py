@@ -106,6 +106,7 @@ def test_heat_is_as_opaque_as_it_is_large_and_has_the_diverging_colours(value: f
 
 def test_what_is_unknown_is_transparent() -> None:
     assert coloured(np.array([np.nan]))[0, 3] == 0
+    assert coloured(np.array([np.inf]))[0, 3] == MOST_OPAQUE
 
 
 def test_each_explainer_is_shown_on_the_channel_it_gives_most() -> None:

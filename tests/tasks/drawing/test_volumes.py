@@ -69,7 +69,7 @@ def test_the_leading_channel_has_most_attribution_in_that_slice() -> None:
     assert (leading_channel(values, 0), leading_channel(values, 3)) == (0, 1)
 
 
-@pytest.mark.parametrize("mask", [lesion(), lesion()[None], np.stack([lesion(), np.zeros(SHAPE, dtype=bool)])])
+@pytest.mark.parametrize("mask", [lesion(), lesion()[None], np.stack([np.zeros(SHAPE, dtype=bool), lesion()])])
 def test_evidence_of_any_channel_is_evidence(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(volume_mask(BRAIN, mask), lesion())
 

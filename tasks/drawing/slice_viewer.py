@@ -32,8 +32,8 @@ MOST_PIXELS = 64
 OPACITIES = (0, 25, 50, 75, 100)
 FULL_FROM = (100, 50, 25, 10)
 """Percent of a map's largest magnitude from which on its colour is full: a lower one shows what spikes hide."""
-_SIDE, _TOP, _BOTTOM = 460, 128, 186
-"""Pixels of the picture, above it and below it."""
+_SIDE, _TOP, _BOTTOM, _MENU = 460, 172, 186, 44
+"""Pixels of the picture, above it, below it, and of a menu with its distance to the next."""
 
 Maps = Mapping[str, Floats]
 
@@ -125,7 +125,10 @@ def _grey_bytes(volume: Floats) -> NDArray[np.uint8]:
 
 def _relevance(sheet: _Sheet, maps: Maps, visible: bool) -> Heatmap:
     """An explainer's maps of all samples, each in percent of its largest magnitude."""
-    percents = {label: np.nan_to_num(200 * heat(values, signed=True) - 100) for label, values in maps.items()}
+    percents = {
+        label: np.clip(np.nan_to_num(200 * heat(values, signed=True) - 100), -100, 100)
+        for label, values in maps.items()
+    }
     volumes = [_largest(_blocks(percents[label][channel], sheet)) for label, channel in sheet.panels]
     bar = {"len": 0.9, "thickness": 10, "outlinewidth": 0, "ticklen": 3, "title": {
         "text": "attribution (% of the map's largest)", "side": "right", "font": {"size": 12}}}  # fmt: skip
@@ -194,13 +197,18 @@ def _add_menus(figure: Figure, geometry: Geometry, sheet: _Sheet, names: Sequenc
         for place, name in enumerate(names, start=1)
     ]
     lines = [len(names) + 1]
-    button = {"label": "line round the evidence", "method": "restyle", "args": [{"visible": False}, lines],
-              "args2": [{"visible": True}, lines]}  # fmt: skip
-    look: dict[str, Any] = {"xanchor": "left", "y": 1 + 10 / _SIDE, "yanchor": "bottom", "bgcolor": "white",
-                            "bordercolor": MUTED, "font": {"size": 12, "color": INK}}  # fmt: skip
-    menus = [{"buttons": maps, "x": 0, **look}, {"buttons": explainers, "x": 0.22, **look}]
+    button = {"label": "line round the evidence", "method": "restyle", "args": [{"visible": True}, lines],
+              "args2": [{"visible": False}, lines]}  # fmt: skip
+    look: dict[str, Any] = {"yanchor": "bottom", "bgcolor": "white", "bordercolor": MUTED,
+                            "font": {"size": 12, "color": INK}}  # fmt: skip
+    upper, lower = 1 + (10 + _MENU) / _SIDE, 1 + 10 / _SIDE
+    menus = [
+        {"buttons": maps, "x": 0, "xanchor": "left", "y": upper, **look},
+        {"buttons": explainers, "x": 0, "xanchor": "left", "y": lower, **look},
+    ]
     if evidence:
-        menus.append({"type": "buttons", "buttons": [button], **look, "x": 1, "xanchor": "right"})
+        at_right = {"x": 1, "xanchor": "right", "y": upper}
+        menus.append({"type": "buttons", "active": 0, "buttons": [button], **at_right, **look})
     figure.update_layout(updatemenus=menus)
 
 

@@ -59,9 +59,9 @@ def _say(axes: Axes, words: str) -> None:
 
 def coloured(heated: Floats, *, opaque: bool = False) -> NDArray[np.float64]:
     """RGBA ``(..., 4)`` of heat in [0, 1] around 0.5, as opaque as it is far from 0.5; NaN is transparent."""
-    strength = np.nan_to_num(np.abs(2 * heated - 1), nan=0.0)
-    colours = np.asarray(SIGNED(np.nan_to_num(heated, nan=0.5)), dtype=float)
-    colours[..., 3] = 1.0 if opaque else MOST_OPAQUE * strength
+    shown = np.clip(np.nan_to_num(heated, nan=0.5), 0, 1)
+    colours = np.asarray(SIGNED(shown), dtype=float)
+    colours[..., 3] = 1.0 if opaque else MOST_OPAQUE * np.abs(2 * shown - 1)
     return colours
 
 

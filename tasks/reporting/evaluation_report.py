@@ -228,10 +228,12 @@ def _heatmaps(evaluation: Evaluation) -> Section:
     for name in written_figures(evaluation):
         if name.endswith("-all.png"):
             captions[name] = f"{name.split('/')[1]}: every explainer on one sample"
+    scroll = "Of a volume one slice is shown; explored, the figure scrolls through all of them and through the maps. "
     return Section(
         title="The heatmaps",
-        text="Each map is scaled by itself. Where the cohort knows its evidence, it is shaded. "
-        "A map named -paper runs as printed in the paper: low values mark what matters.",
+        text="Each map is scaled by itself. Where the cohort knows its evidence, it is marked. "
+        + (scroll if Cohort.open(evaluation.cohort).volume else "")
+        + "A map named -paper runs as printed in the paper: low values mark what matters.",
         figures=_pictures(evaluation, captions),
         tables=[],
     )

@@ -69,7 +69,7 @@ def test_the_leading_channel_has_most_attribution_in_that_slice() -> None:
     assert (leading_channel(values, 0), leading_channel(values, 3)) == (0, 1)
 
 
-@pytest.mark.parametrize("mask", [lesion(), lesion()[None], np.stack([lesion(), np.zeros(SHAPE, dtype=bool)])])
+@pytest.mark.parametrize("mask", [lesion(), lesion()[None], np.stack([np.zeros(SHAPE, dtype=bool), lesion()])])
 def test_evidence_of_any_channel_is_evidence(mask: np.ndarray) -> None:
     np.testing.assert_array_equal(volume_mask(BRAIN, mask), lesion())
 
@@ -106,6 +106,7 @@ def test_heat_is_as_opaque_as_it_is_large_and_has_the_diverging_colours(value: f
 
 def test_what_is_unknown_is_transparent() -> None:
     assert coloured(np.array([np.nan]))[0, 3] == 0
+    assert coloured(np.array([np.inf]))[0, 3] == MOST_OPAQUE
 
 
 def test_each_explainer_is_shown_on_the_channel_it_gives_most() -> None:

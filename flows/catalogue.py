@@ -9,6 +9,7 @@ from tasks.evaluating.evaluation import Job
 
 from .studies.ecg_beats import ECG_BEATS
 from .studies.mnist_scanline import MNIST_SCANLINE
+from .studies.ms_lesions import MS_LESIONS
 from .studies.sleep_spindles import SLEEP_SPINDLES
 from .studies.sleep_stages import SLEEP_STAGES
 from .studies.stroke_lesions import STROKE_LESIONS
@@ -25,6 +26,7 @@ STUDIES: Mapping[str, Study] = {
         SLEEP_STAGES,
         SLEEP_SPINDLES,
         STROKE_LESIONS,
+        MS_LESIONS,
     )
 }
 

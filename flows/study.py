@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from models.bundle import Task
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job, Mode
@@ -112,6 +113,7 @@ class Study(BaseModel):
     """One entry of the catalogue.
 
     ``task``: whether the network gives a class to every sample, or to every voxel of it.
+    ``task``: whether the network gives a class to every sample, or to every voxel of it.
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
     ``paper_split``: what the paper drew at random, ``paper_network``: arguments of the network that it had otherwise.
@@ -126,6 +128,7 @@ class Study(BaseModel):
     name: str
     title: str
     paper: int
+    task: Task = "classification"
     read: Callable[..., Cohort]
     write_phantom: Callable[..., None]
     network: str

@@ -42,6 +42,7 @@ STROKE_LESIONS = Study(
     name="stroke-lesions",
     title="Stroke lesions in six MR maps, found by a 3-D U-Net",
     paper=4,
+    task="segmentation",
     read=_read,
     write_phantom=partial(write_phantom, subjects=16),
     network="unet3d",

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from .geometry import Floats, Geometry, Mask
 from .heat import footer
-from .layout import WIDTH, Margins, banded_grid
+from .layout import WIDTH, AxesGrid, Margins, banded_grid
 from .slices import Slice, chosen_slice, volume_mask
 from .style import INK, SIGNED, SMALL, TEXT, heading, plain, wrapped
 from .volume_cell import LINE, draw_grey, draw_heat, draw_line
@@ -22,6 +22,8 @@ PREDICTED = "#35d0c5"
 """Of the line round what the network predicts."""
 FEWEST = 4
 _SIDE, _GAP = 0.12, 0.1
+_LETTERS = 90
+"""That find room beside each other in a row of names."""
 
 
 @dataclass(frozen=True)
@@ -59,36 +61,38 @@ def relevance_slices(
     shown = {name: geometry.map_of(case.signal, values, name) for name, values in maps.items()}
     cut = _slice(geometry, shown, truth, depth)
     columns = max(len(maps) + 2, FEWEST)
-    side = (WIDTH - 2 * _SIDE - (columns - 1) * _GAP) / columns * geometry.slice_aspect
-    names = {name: wrapped(name, 90 // columns) for name in maps}
-    lines = max(name.count("\n") + 1 for name in names.values()) if names else 1
-    margins = Margins(_SIDE, _SIDE, 1.0 + 0.16 * lines, 1.0, between_columns=_GAP, between_rows=0.34)
-    figure, axes = banded_grid(1, [side, side], columns, 0, margins)
-    above, below = axes[0]
-    letters = iter(ascii_uppercase)
-    for (name, values), alone, over in zip(shown.items(), above, below, strict=False):
-        letter = next(letters)
+    names = [wrapped(name, _LETTERS // columns) for name in maps]
+    figure, axes = _grid(geometry, columns, max((name.count("\n") + 1 for name in names), default=1))
+    for letter, name, values, (alone, over) in zip(ascii_uppercase, names, shown.values(), axes.T, strict=False):
         heated, largest = _by_channel(values[number])
-        _name(alone, letter, f"{names[name]}\nmax |R_c| = {largest}")
+        _name(alone, letter, f"{name}\nmax |R_c| = {largest}")
         draw_heat(alone, geometry, heated[cut.depth], opaque=True)
         _name(over, f"{letter}2", "over the map")
         draw_grey(over, geometry, signal, cut.depth)
         draw_heat(over, geometry, heated[cut.depth])
-    places = [above[len(maps)], below[len(maps)], above[len(maps) + 1], below[len(maps) + 1]]
+    cells = [axes[row, len(maps) + column] for column in (0, 1) for row in (0, 1)]
     words = ("truth", "prediction", plain(geometry.channel_label(number)), "truth and prediction")
     marks = ((truth, None), (None, prediction), (None, None), (truth, prediction))
-    for cell, word, (true, predicted) in zip(places, words, marks, strict=True):
-        _name(cell, next(letters), word)
+    for letter, cell, word, (true, predicted) in zip(ascii_uppercase[len(maps) :], cells, words, marks, strict=False):
+        _name(cell, letter, word)
         draw_grey(cell, geometry, signal, cut.depth)
         draw_line(cell, predicted, cut.depth, PREDICTED)
         draw_line(cell, true, cut.depth)
-    for cell in axes[0][:, len(maps) + 2 :].flat:
+    for cell in axes[:, len(maps) + 2 :].flat:
         cell.set_visible(False)
     heading(figure, title, f"{cut.words}, {geometry.channels[number]}; Dice {_dice(case.dice)}; "
             "relevance divided by its channel's max |R_c| in the whole volume")  # fmt: skip
     footer(figure, {"relevance / max |R_c|": SIGNED}, left=_SIDE, evidence=False)
     _key(figure)
     return figure
+
+
+def _grid(geometry: Geometry, columns: int, lines: int) -> tuple[Figure, AxesGrid]:
+    """Two rows of cells under names of so many lines."""
+    side = (WIDTH - 2 * _SIDE - (columns - 1) * _GAP) / columns * geometry.slice_aspect
+    margins = Margins(_SIDE, _SIDE, 1.0 + 0.16 * lines, 1.0, between_columns=_GAP, between_rows=0.34)
+    figure, axes = banded_grid(1, [side, side], columns, 0, margins)
+    return figure, axes[0]
 
 
 def _slice(geometry: Geometry, maps: Mapping[str, Floats], truth: Mask | None, depth: int | None) -> Slice:

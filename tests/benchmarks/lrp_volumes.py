@@ -13,20 +13,28 @@ that a busy machine disturbs them less. Trust the ratios.
 
 from __future__ import annotations
 
+import copy
+import statistics
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from captum import attr
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from zennit_peer import everywhere, relevance_by, zennit
 
 from models.unet import UNet3d
-from xai.methods.lrp import SWEEP, AlphaBeta, Epsilon, Filtered, zplus_box
+from xai.methods.lrp import SWEEP, AlphaBeta, Epsilon, Filtered, relevances, zplus_box
+from xai.scores import OUTPUT_SUM
 
 THREADS, REPEATS = 1, 5
 FLOORS = {"captum": 2.0, "zennit": 3.0}
@@ -39,24 +47,47 @@ ALL_SETTINGS = [RAW, *(Filtered(RAW, (each,)) for each in SWEEP)]
 Run = Callable[[], list[Tensor]]
 
 
-class Summed(nn.Module):
-    """The network and the sum of its outputs, which is what captum explains."""
+class Readable(nn.Module):
+    """The network as captum can read it: norms folded, joins without a module.
+
+    captum multiplies the score's derivative by the score: by this score every output has its value as relevance.
+    """
 
     def __init__(self, network: UNet3d) -> None:
         super().__init__()
-        self.network = network
+        own = copy.deepcopy(network)
+        self.encoders, self.decoders = (nn.ModuleList(map(folded, blocks)) for blocks in (own.encoders, own.decoders))
+        self.pools, self.ups, self.out = own.pools, own.ups, own.out
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.network(inputs).flatten(1).sum(1, keepdim=True)
+        signal, skips = inputs, []
+        for encoder, pool in zip(self.encoders, self.pools, strict=False):
+            skips.append(encoder(signal))
+            signal = pool(skips[-1].clone())  # else its hook on what two layers read replaces their sum
+        signal = self.encoders[-1](signal)
+        for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
+            depth, height, width = skip.shape[2:]
+            signal = decoder(torch.cat([skip, up(signal)[:, :, :depth, :height, :width]], dim=1))
+        logits = self.out(signal).flatten(1)
+        return (logits * nn.functional.normalize(logits.detach(), dim=1)).sum(1, keepdim=True)
+
+
+def folded(block: nn.Sequential) -> nn.Sequential:
+    layers = list(block)
+    return nn.Sequential(
+        *(fuse_conv_bn_eval(layers[0], layers[1]), layers[2]), *(fuse_conv_bn_eval(layers[3], layers[4]), layers[5])
+    )
 
 
 def by_captum(model: UNet3d, inputs: Tensor) -> list[Tensor]:
-    found, summed = [], Summed(model)
+    found, readable = [], Readable(model)
     for build in (lambda: EpsilonRule(0.01), lambda: EpsilonRule(100), Alpha1_Beta0_Rule):
-        for layer in model.modules():
+        for layer in readable.modules():
             if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
                 layer.rule = build()
-        found.append(attr.LRP(summed).attribute(inputs, target=0).detach())
+            elif isinstance(layer, nn.LeakyReLU):
+                layer.rule = EpsilonRule(1e-12)
+        found.append(attr.LRP(readable).attribute(inputs, target=0).detach())
     return found
 
 
@@ -123,6 +154,9 @@ def main() -> int:
     torch.manual_seed(0)
     warnings.simplefilter("ignore")
     model, inputs = UNet3d(6, 2, width=16, levels=3).eval(), torch.rand(2, 6, 19, 48, 48)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.eps = 1e-9  # zennit leaves it in the norms that it has folded
     small = inputs[:1, :, :, :16, :16]
     wide = contenders(model.double(), small.double())
     ours = wide["plumbline"]()

@@ -18,8 +18,8 @@ from .plans import Plan
 from .rows import fast_layout, stacked
 from .tracing import traced
 
-VALUES_IN_MEMORY = 2**30
-"""Values of one layer's relevance held at once, at most, for all samples and rules of a walk: 4 GiB in float32."""
+VALUES_IN_MEMORY = 2**29
+"""Values of one layer's relevance held at once, at most, for all samples and rules of a walk: 2 GiB in float32."""
 
 
 def graph_descents(

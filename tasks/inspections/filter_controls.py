@@ -10,30 +10,28 @@ from xai.quality.inclusivity import inclusivity_table
 from xai.quality.region_deletion import sweep_table
 
 from ..evaluating.native_scores import on_native_grid
+from .affordable import by_judge
 from .filter_sweep import FILTERS, PROPAGATIONS, RIGHT, filtered
 from .inspected import Inspected
 from .subject_means import subject_means
 
 
-def region_deletion(looked: Inspected) -> pd.DataFrame:
-    """`sweep_table` of LRP put right on the few cases on which costly measures are taken."""
+def region_deletion(looked: Inspected) -> tuple[pd.DataFrame, list[str]]:
+    """`sweep_table` of LRP put right on the few cases on which costly measures are taken, and whose each sample is."""
     rows = looked.samples[looked.samples["thorough"]]
     name = PROPAGATIONS[RIGHT]
     methods = [explainer(filtered(name, each)) for each in FILTERS]
-    tables = []
-    for member, part in rows.groupby("member"):
-        network, inputs, targets = looked.network(int(str(member))), looked.inputs(part), looked.targets(part)
-        maps = attribute_all(methods, network, inputs, targets, seeds=looked.seeds(part))
+    tables, subjects = [], []
+    for network, part in by_judge(looked, rows):
+        inputs, targets, seeds = looked.inputs(part), looked.targets(part), looked.seeds(part)
+        maps = attribute_all(methods, network, inputs, targets, seeds=seeds)
         sweep = {each: maps[filtered(name, each)] for each in FILTERS}
-        index = part["sample"].to_numpy()
-        evidence = torch.from_numpy(looked.cohort.evidence(index))
+        evidence = torch.from_numpy(looked.cohort.evidence(part["sample"].to_numpy()))
         brain = (inputs > inputs.flatten(2).amin(2)[..., None, None, None]).any(dim=1, keepdim=True)
-        found = sweep_table(
-            network, inputs, targets, sweep, evidence, brain, seeds=looked.seeds(part), steps=3, draws=1
-        ).rename(columns={"explainer": "filter"})
-        place = found["sample"].to_numpy()
-        tables.append(found.assign(sample=index[place], subject=part["subject"].to_numpy()[place]))
-    return pd.concat(tables, ignore_index=True)
+        table = sweep_table(network, inputs, targets, sweep, evidence, brain, seeds=seeds, steps=3, draws=1)
+        tables.append(table.assign(sample=table["sample"] + len(subjects)))
+        subjects.extend(part["subject"].astype(str))
+    return pd.concat(tables, ignore_index=True), subjects
 
 
 def control_means(looked: Inspected) -> pd.DataFrame:

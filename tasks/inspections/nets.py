@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models.bundle import LESION
 from xai.methods.lrp import Filtered, filter_points, relevances, zplus_box
 from xai.quality.agreement import mean_correlations, pair_correlations
+from xai.quality.links import rank_link
 from xai.quality.localisation import dice, inclusivity
 
 from ..drawing.across_nets import against_dice
@@ -24,11 +25,9 @@ from .subject_means import interval_text, subject_means
 TEXT = """Tjoa et al. leave open whether the size of relevance, which normalised maps discard, tells how well a network
 does, and whether networks agree. Each case is explained by LRP put right; the largest |R| is noted where the paper
 filters, from the score (of any size) down to the input, together with the Dice score of the case and how much of the
-truth is marked. Correlations are over the cases of a net, by rank, mean over nets; their interval is from cases drawn
-again. Agreement is the rank correlation of two nets' maps of one case, mean over cases; a net that has seen the case in
+truth is marked. Correlations are over the cases of a net, by rank. Agreement is the rank correlation of two nets' maps of one case, mean over cases; a net that has seen the case in
 training explains it too."""
 RULE = zplus_box(0, 1)
-DRAWS = 2_000
 
 
 @dataclass
@@ -101,32 +100,13 @@ def _dice(network: nn.Module, inputs: Tensor, truth: Tensor) -> Tensor:
     return dice(found, truth)
 
 
-def _correlations(cases: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Rank correlation of each column with Dice over a net's cases, mean over nets: quantity, value and interval."""
-    rows = []
-    for name in columns:
-        drawn = _drawn_correlations(cases, name)
-        low, high = np.nanquantile(drawn[1:], [0.025, 0.975]) if np.isfinite(drawn[1:]).any() else (np.nan, np.nan)
-        rows.append({"quantity": name, "correlation": drawn[0], "ci_low": low, "ci_high": high})
-    return pd.DataFrame(rows)
-
-
-def _drawn_correlations(cases: pd.DataFrame, name: str) -> np.ndarray:
-    """The correlation as it is, then that of `DRAWS` draws of the subjects, NaN where ranks are all equal."""
-    subjects = cases["subject"].unique()
-    generator = np.random.default_rng(0)
-    draws = [subjects, *(generator.choice(subjects, len(subjects)) for _ in range(DRAWS))]
-    values = np.full(len(draws), np.nan)
-    by_net = [net.set_index("subject")[[name, "dice"]] for _, net in cases.groupby("member")]
-    for place, draw in enumerate(draws):
-        found = []
-        for net in by_net:
-            rows = net.loc[[subject for subject in draw if subject in net.index]].rank()
-            if len(rows) > 2 and (rows.nunique() > 1).all():
-                found.append(np.corrcoef(rows[name], rows["dice"])[0, 1])
-        if found:
-            values[place] = np.mean(found)
-    return values
+def _correlations(cases: pd.DataFrame, quantities: list[str]) -> pd.DataFrame:
+    """One row per net and quantity: its rank correlation with Dice over the net's cases, see `Link`."""
+    return pd.DataFrame(
+        {"net": member, "quantity": name, **asdict(rank_link(rows[name].to_numpy(), rows["dice"].to_numpy()))}
+        for member, rows in cases.groupby("member")
+        for name in quantities
+    )
 
 
 def _agreement(looked: Inspected) -> pd.DataFrame:
@@ -142,10 +122,11 @@ def _words(cases: pd.DataFrame, correlations: pd.DataFrame) -> Iterator[str]:
     means = subject_means(cases.rename(columns={"dice": "value"}), ["member"])
     for _, row in means.iterrows():
         yield f"net {row['member']}: Dice {interval_text(row)} over {row['subjects']} cases"
-    for _, row in correlations.iloc[[0, -2, -1]].iterrows():
+    names = list(dict.fromkeys(correlations["quantity"]))
+    for _, row in correlations[correlations["quantity"].isin([names[0], *names[-2:]])].iterrows():
         yield (
-            f"{row['quantity']} against Dice, rank correlation over cases: {row['correlation']:.2f} "
-            f"[{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+            f"net {row['net']}, {row['quantity']} against Dice: rank correlation over {row['subjects']} cases "
+            f"{row['correlation']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}], p = {row['p']:.2g}"
         )
 
 

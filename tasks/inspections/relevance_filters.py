@@ -9,6 +9,7 @@ import pandas as pd
 
 from xai.quality.filter_calculus import probability_of_bound
 from xai.quality.sweet_spot import sweet_spot
+from xai.quality.truer_or_larger import truer_or_larger
 
 from ..drawing.sweep_overview import sweep_overview
 from .filter_controls import control_means, region_deletion
@@ -49,13 +50,14 @@ def inspect(looked: Inspected) -> Finding:
         shown = best_two(shown, case)
     table = pd.concat(tables, ignore_index=True)
     means = subject_means(table, ["propagation", "filter", "metric"])
-    deletion = region_deletion(looked)
+    deletion, subjects = region_deletion(looked)
+    verdicts = truer_or_larger(deletion, subjects, unfiltered=RAW)
     controls = control_means(looked)
     cases = list(shown.values())
     return Finding(
         title="Do relevance filters make maps truer, or only larger?",
-        text=TEXT.format(cases=table["case"].nunique(), thorough=deletion["sample"].nunique()),
-        verdicts=(*_spikes(table), *_clamping(means, deletion), *_sweet_spots(table), *_bound(table)),
+        text=TEXT.format(cases=table["case"].nunique(), thorough=len(set(subjects))),
+        verdicts=(*_spikes(table), *_clamping(means), *_changes(verdicts), *_sweet_spots(table), *_bound(table)),
         figures={
             **boxes(table, cases),
             **slices(looked, cases),
@@ -69,7 +71,7 @@ def inspect(looked: Inspected) -> Finding:
         },
         tables={
             "filter_sweep": means,
-            "filter_deletion": subject_means(deletion.rename(columns={"deletion_gain": "value"}), ["filter"]),
+            "filter_verdicts": verdicts.rename(columns={"explainer": "filter"}),
             **papers_tables(table, cases),
         },
     )
@@ -92,8 +94,8 @@ def _spikes(table: pd.DataFrame) -> Iterator[str]:
     )
 
 
-def _clamping(means: pd.DataFrame, deletion: pd.DataFrame) -> Iterator[str]:
-    """What the paper's strongest clamp gains in D, and what becomes of precision and faithfulness."""
+def _clamping(means: pd.DataFrame) -> Iterator[str]:
+    """What the paper's strongest clamp gains in D, and what becomes of precision."""
     for propagation in PROPAGATIONS:
         rows = means[means["propagation"] == propagation]
         parts = [
@@ -102,11 +104,16 @@ def _clamping(means: pd.DataFrame, deletion: pd.DataFrame) -> Iterator[str]:
             for metric, words in (*MEASURES.items(), ("area", "marked share of the volume"))
         ]
         yield f"{CLAMP}, {propagation}: {'; '.join(parts)}"
-    gains = subject_means(deletion.rename(columns={"deletion_gain": "value"}), ["filter"])
-    raw, clamped = (interval_text(one_row(gains, filter=name)) for name in (RAW, CLAMP))
+
+
+def _changes(verdicts: pd.DataFrame) -> Iterator[str]:
+    """Which filters make a map truer, which only larger; and what removing the clamped map's marks costs the score."""
+    by_verdict = verdicts.drop_duplicates("explainer").groupby("verdict")["explainer"]
+    yield f"{RIGHT}, against raw: {'; '.join(f'{word}: {", ".join(names)}' for word, names in by_verdict)}"
+    row = one_row(verdicts, explainer=CLAMP, metric="deletion_gain")
     yield (
-        f"removing what is marked costs the lesion sum, beyond as many random points, {raw} of itself for raw "
-        f"relevance and {clamped} for {CLAMP}, {RIGHT}"
+        f"{CLAMP}, {RIGHT}: removing what is marked costs the lesion sum, beyond as many random points of the brain, "
+        f"{row['difference']:+.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] of itself more than for raw relevance"
     )
 
 

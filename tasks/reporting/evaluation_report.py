@@ -233,7 +233,7 @@ def _heatmaps(evaluation: Evaluation) -> Section:
         title="The heatmaps",
         text="Each map is scaled by itself. Where the cohort knows its evidence, it is marked. "
         + (scroll if Cohort.open(evaluation.cohort).volume else "")
-        + "A map named -paper runs as printed in the paper: low values mark what matters.",
+        + "An occlusion named -paper runs as printed in the paper: low values mark what matters.",
         figures=_pictures(evaluation, captions),
         tables=[],
     )

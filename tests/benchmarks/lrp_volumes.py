@@ -4,7 +4,9 @@
 
 Model U: base width 16, 3 levels, logits; volumes of 6 x 19 x 48 x 48. Three rules, epsilon 0.01, epsilon 100 and
 alpha-beta(1, 0), for which zennit may use its cheaper ZPlus. The floors are for one volume, where PyTorch leaves peers
-to slower convolutions; at two they have faster ones, and the ratios are shown without a floor. captum knows no 3-D convolution until a rule is set on it by hand, needs norms folded and joins rewritten, and its Alpha1_Beta0 clamps weights only: its third map is timed but not compared.
+to slower convolutions; at two they have faster ones, and the ratios are shown without a floor. captum knows no 3-D
+convolution until a rule is set on it by hand, needs norms folded and joins rewritten, and its Alpha1_Beta0 clamps
+weights only: its third map is timed but not compared.
 The sweep: raw and 15 filter settings of one rule from one forward pass, counted in walks of the raw setting alone and
 in gradient passes (one forward and one backward to the inputs). Times are this process's CPU seconds on one thread, so
 that a busy machine disturbs them less. Trust the ratios.

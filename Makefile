@@ -37,6 +37,7 @@ bench: $(READY_TO_TEST)
 	$(BIN)/python tests/benchmarks/temporal_scores.py
 	$(BIN)/python tests/benchmarks/lrp.py
 	$(BIN)/python tests/benchmarks/lrp_rules.py
+	$(BIN)/python tests/benchmarks/lrp_volumes.py
 
 soak: $(READY_TO_TEST)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m soak

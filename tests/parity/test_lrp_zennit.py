@@ -9,8 +9,9 @@ import pytest
 import torch
 from sleep_network import SleepNetwork, trained_looking
 from torch import Tensor, nn
-from zennit_peer import everywhere, relevance_by, start_at, zennit
+from zennit_peer import everywhere, hook_of, relevance_by, start_at, zennit
 
+from models.unet import UNet3d
 from xai.methods.lrp import (
     EPSILON_ALPHA2BETA1,
     EPSILON_ALPHA2BETA1_FLAT,
@@ -18,6 +19,7 @@ from xai.methods.lrp import (
     EPSILON_PLUS_FLAT,
     AlphaBeta,
     AnyRule,
+    Composite,
     Epsilon,
     Flat,
     Gamma,
@@ -150,6 +152,52 @@ def test_a_network_with_skips(rule):
     expected = relevance_by(everywhere(rule), model, inputs, model(inputs).detach())
     (found,) = relevances(model, inputs, torch.zeros(2), [rule], score=total)
     assert gap(found, expected) < 1e-5
+
+
+def unet() -> UNet3d:
+    """A U-Net with norms that do something, and leaky ReLUs, so that inputs of layers are negative too."""
+    torch.manual_seed(9)
+    model = UNet3d(3, 2, width=2, levels=3, head="paper").double().eval()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            layer.eps = 1e-9  # the peer leaves it in the norms that it has folded
+            layer.running_mean.normal_(0, 0.2)
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(layer.weight, 0.5, 2)
+            nn.init.normal_(layer.bias, 0, 0.2)
+    nn.init.constant_(model.out_norm.bias, 3)  # type: ignore[arg-type]  # so that the last ReLU lets some through
+    return model
+
+
+def lesion(outputs: Tensor) -> Tensor:
+    """The outputs that the default score adds up: the lesion's, where it wins."""
+    wins = outputs.argmax(1, keepdim=True) == 1
+    return (outputs * torch.tensor([0.0, 1.0], dtype=outputs.dtype).view(1, 2, 1, 1, 1) * wins).detach()
+
+
+@pytest.mark.parametrize(
+    ("rule", "first"),
+    [*((rule, None) for rule in RULES), (AlphaBeta(1, 0), ZBox(0, 1)), (Epsilon(0.01), ZBox(0, 1))],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_u_net_with_its_norms_crops_and_skips(rule, first):
+    """Odd extents, so that the way up is cropped on every axis."""
+    model, inputs = unet(), torch.rand(2, 3, 7, 9, 11, dtype=torch.float64)
+    composite = everywhere(rule, [zennit("canonizers").SequentialMergeBatchNorm()])
+    if first is not None:
+        at_inputs = model.encoders[0][0]  # type: ignore[index]
+        others = composite.module_map
+        composite.module_map = lambda context, name, module: (
+            hook_of(first).copy() if module is at_inputs else others(context, name, module)
+        )
+    expected = relevance_by(composite, model, inputs, lesion)
+    asked = rule if first is None else Composite("peer", rule, rule, first=first)
+    (found,) = relevances(model, inputs, torch.ones(2, dtype=torch.int64), [asked])
+    largest = expected.abs().amax((1, 2, 3, 4), keepdim=True)  # tiny where epsilon is 100
+    assert largest.min() > 0
+    assert ((found - expected).abs() / largest).max() < 1e-5
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -132,7 +132,10 @@ class Contributions:
 
 def per_unit(relevance: Tensor, total: Tensor, epsilon: float) -> Tensor:
     """``relevance (row, ...)`` per unit of the stabilised ``total (...)``."""
-    return relevance / stabilised(total, epsilon)
+    denominator = stabilised(total, epsilon)
+    if len(relevance) == 1:  # without memory of its own
+        return torch.div(relevance[0], denominator, out=denominator)[None]
+    return relevance / denominator
 
 
 def stabilised(values: Tensor, epsilon: float) -> Tensor:

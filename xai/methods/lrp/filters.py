@@ -50,7 +50,7 @@ class Pass:
         kept = size <= self.high * largest
         if self.low:
             kept &= size >= self.low * largest
-        return relevance * kept
+        return relevance.where(kept, 0)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,9 @@ def _upwards(network: Network, inputs: Tensor) -> Signals:
 @torch.no_grad()
 def _downwards(network: Network, signals: Signals, targets: Tensor, scores: Sequence[Score], walk: Walk) -> Tensor:
     """Relevance ``(rule, sample, ...)`` of the inputs."""
-    starts = [ScorePass.down(signals.values[network.end], targets, score) for score in scores]
-    return walk.down(network, signals, walk.started(starts))
+    outputs, distinct = signals.values[network.end], {id(score): score for score in scores}
+    passes = {key: ScorePass.down(outputs, targets, score) for key, score in distinct.items()}
+    return walk.down(network, signals, walk.started([passes[id(score)] for score in scores]))
 
 
 @dataclass(frozen=True)
@@ -112,23 +113,29 @@ class Walk:
         except ValueError as error:
             raise ValueError(f"Layer {step.name!r} {error}") from None
         shares = [self._filtered(step.name, place, share) for place, share in enumerate(passed.leaving)]
-        if self.leaks is not None and (passed.kept is not None or self._any_filter(step.name, len(shares))):
-            self.leaks.append(_leak(step, relevance, passed, shares))
+        rows = range(len(self.rules)) if passed.kept is not None else self._filtering(step.name, len(shares))
+        if self.leaks is not None and rows:
+            self.leaks.append(_leak(step, relevance, passed, shares, rows))
         return zip(signals.read(step.node), shares, strict=True)
 
     def _filtered(self, name: str, place: int, share: Tensor) -> Tensor:
-        if not self._any_filter(name, place + 1):
-            return share
         chosen = [filter_at(filters, name, place) for filters in self.filters]
+        if all(keep is None for keep in chosen):
+            return share
         return stacked([part if keep is None else keep(part) for keep, part in zip(chosen, share, strict=True)])
 
-    def _any_filter(self, name: str, places: int) -> bool:
-        return any(filter_at(filters, name, place) for filters in self.filters for place in range(places))
+    def _filtering(self, name: str, places: int) -> list[int]:
+        """The rules that have a filter at some input of a layer."""
+        return [
+            row
+            for row, filters in enumerate(self.filters)
+            if any(filter_at(filters, name, place) for place in range(places))
+        ]
 
 
-def _leak(step: Step, relevance: Tensor, passed: Passed, shares: Sequence[Tensor]) -> Leak:
+def _leak(step: Step, relevance: Tensor, passed: Passed, shares: Sequence[Tensor], rows: Sequence[int]) -> Leak:
     entering = summed(relevance)
     handed, leaving = (torch.stack([summed(share) for share in some]).sum(0) for some in (passed.leaving, shares))
     nothing = torch.zeros_like(entering)
     bias, epsilon = (nothing, nothing) if passed.kept is None else passed.kept()
-    return Leak(step.name, entering, leaving, bias, epsilon, handed - leaving)
+    return Leak(step.name, entering, leaving, bias, epsilon, handed - leaving, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ class Leak:
 
     ``entering`` is what came from above and ``leaving`` what went on; ``bias`` and ``epsilon`` are computed by
     themselves, so that ``entering = leaving + bias + epsilon + filtered`` up to rounding is a check. ``filtered`` is
-    what a relevance filter took from ``leaving``, None where none stands.
+    what a relevance filter took from ``leaving``, None where none stands. ``rows`` are the rules that can keep some
+    there, None for all.
     """
 
     layer: str
@@ -28,6 +29,7 @@ class Leak:
     bias: Tensor
     epsilon: Tensor
     filtered: Tensor | None = None
+    rows: Collection[int] | None = None
 
     def amounts(self) -> Tensor:
         """All of them in the order of `ACCOUNT_COLUMNS`, ``(amount, rule, sample)``."""
@@ -37,6 +39,7 @@ class Leak:
 
 def account(leaks: Sequence[Leak], rule: int, first_sample: int) -> pd.DataFrame:
     """One rule's rows, by sample (counted from ``first_sample``) and layer, in `ACCOUNT_COLUMNS`."""
+    leaks = [leak for leak in leaks if leak.rows is None or rule in leak.rows]
     amounts = torch.stack([leak.amounts()[:, rule] for leak in leaks], dim=-1)
     samples, layers = amounts.shape[1:]
     return pd.DataFrame(

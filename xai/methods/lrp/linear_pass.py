@@ -43,7 +43,8 @@ class LinearPass:
         messages = []
         for rule in dict.fromkeys(rules):
             places = [place for place, other in enumerate(rules) if other == rule]
-            chosen = relevance if len(places) == len(rules) else relevance[places]
+            consecutive = places[-1] - places[0] + 1 == len(places)
+            chosen = relevance[places[0] : places[-1] + 1] if consecutive else relevance[places]
             messages.append(Messages(places, rule.messages(chosen, contributions)))
         leaving = _handed_back(contributions, messages, len(rules))
         return cls(contributions.linear, relevance, leaving, messages)

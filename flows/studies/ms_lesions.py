@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from tasks.cohorts.open_ms import read_open_ms
 from tasks.cohorts.phantoms.ms_lesions import write_phantom
 
 from ..study import Plan, Study
-from .unet_paper import FULL_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs, papers_way
+from .unet_paper import (
+    ALL,
+    FEW,
+    FULL_QUALITY,
+    FULL_RECIPE,
+    PHANTOM_QUALITY,
+    PHANTOM_RECIPE,
+    QUICK_QUALITY,
+    QUICK_RECIPE,
+    jobs,
+    papers_way,
+)
 
-LOOKS = ("relevance-filters",)
-RULE_LOOKS = ("relevance-shares", "rule-agreement")
-
-
-def _plan(*, steps: int, **given: Any) -> Plan:
-    return Plan(shard_size=12, jobs=jobs(steps=steps, looks=LOOKS, rule_looks=RULE_LOOKS), **given)
+LOOKS, RULE_LOOKS = ("relevance-filters",), ("relevance-shares", "rule-agreement")
 
 
 MS_LESIONS = Study(
@@ -33,7 +38,7 @@ MS_LESIONS = Study(
     paper_network={"head": "paper"},
     figures={},
     published=(),
-    phantom=_plan(
+    phantom=Plan(
         subset="6 phantom patients, patches, U-Net of width 4 and 3 levels, 2 folds or 2 nets",
         network={"width": 4, "levels": 3},
         folds=2,
@@ -43,9 +48,10 @@ MS_LESIONS = Study(
         per_cell=2,
         thorough_subjects=3,
         inspected_per_class=6,
-        steps=5,
+        shard_size=8,
+        jobs=jobs(FEW, PHANTOM_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
-    quick=_plan(
+    quick=Plan(
         subset="U-Net of width 8 and 3 levels, 40 epochs, 2 folds or 2 nets, up to 8 patches of each patient judged",
         network={"width": 8, "levels": 3},
         folds=2,
@@ -55,9 +61,10 @@ MS_LESIONS = Study(
         per_cell=8,
         thorough_subjects=10,
         inspected_per_class=24,
-        steps=10,
+        shard_size=8,
+        jobs=jobs(ALL, QUICK_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
-    full=_plan(
+    full=Plan(
         subset="the paper's network and 80 epochs, 5 folds or 4 nets, up to 30 patches of each patient judged",
         network={"width": 32},
         folds=5,
@@ -66,6 +73,7 @@ MS_LESIONS = Study(
         paper_recipe=papers_way(FULL_RECIPE),
         per_cell=30,
         inspected_per_class=100,
-        steps=20,
+        shard_size=8,
+        jobs=jobs(ALL, FULL_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
 )

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from tasks.cohorts.isles import read_isles
 from tasks.cohorts.phantoms.stroke_lesions import write_phantom
 from tasks.cohorts.store import Cohort
+from tasks.evaluating.evaluation import Job
 from xai.quality.demographics import Factor
+from xai.quality.plan import QualityPlan
 
-from ..study import DemographicsPlan, Plan, Published, Study
-from .unet_paper import CORRECT, FULL_RECIPE, PAPER, PHANTOM_RECIPE, QUICK_RECIPE, jobs, papers_way
+from ..study import DemographicsPlan, JobPlan, Plan, Published, Study
+from .unet_paper import (
+    ALL,
+    CORRECT,
+    FEW,
+    FULL_QUALITY,
+    FULL_RECIPE,
+    PAPER,
+    PHANTOM_QUALITY,
+    PHANTOM_RECIPE,
+    QUICK_QUALITY,
+    QUICK_RECIPE,
+    Explainers,
+    jobs,
+    papers_way,
+)
 
 SIZES = MappingProxyType({"A": (19, 48, 48), "B": (19, 96, 96), "C": (19, 144, 144), "X": (19, 192, 192)})
 """The paper's series: depth, height and width that every case is brought to."""
@@ -26,16 +42,10 @@ def _read(folder: Path | str, *, key: bytes, out: Path | str, size: str = "A") -
     return read_isles(folder, key=key, out=out, study="stroke-lesions", size=SIZES[size])
 
 
-def _demographics(null_draws: int) -> DemographicsPlan:
-    return DemographicsPlan(shares=(CORRECT, PAPER), factors=FACTORS, random=("fold",), null_draws=null_draws)
-
-
-def _plan(**changed: Any) -> Plan:
-    """What all scales have in common; ``steps`` of the curves and ``null_draws`` go to the jobs."""
-    steps, null_draws = changed.pop("steps"), changed.pop("null_draws")
-    every = jobs(steps=steps, looks=LOOKS, rule_looks=RULE_LOOKS)
-    shared = {"per_cell": 1, "thorough_subjects": 4, "shard_size": 12}
-    return Plan(**{**shared, **changed}, jobs={**every, "demographics": _demographics(null_draws)})
+def _jobs(explainers: Explainers, quality: QualityPlan, null_draws: int) -> Mapping[Job, JobPlan | DemographicsPlan]:
+    ranking = jobs(explainers, quality, looks=LOOKS, rule_looks=RULE_LOOKS)
+    shares = DemographicsPlan(shares=(CORRECT, PAPER), factors=FACTORS, random=("fold",), null_draws=null_draws)
+    return {**ranking, "demographics": shares}
 
 
 STROKE_LESIONS = Study(
@@ -63,38 +73,45 @@ STROKE_LESIONS = Study(
         "passed-relevance": "paper4-annex4",
     },
     published=(Published("Tjoa et al. (2019), B1, on its training cases", 0.554, "Dice"),),
-    phantom=_plan(
-        subset="16 phantom cases of 19 x 48 x 48 voxels, U-Net of width 4 instead of 32, 2 folds or 2 nets",
+    phantom=Plan(
+        subset="16 phantom cases of 19 x 48 x 48 voxels, 8 of them judged, U-Net of width 4 instead of 32, 2 folds or "
+        "2 nets",
         network={"width": 4},
         folds=2,
         trials=2,
         recipe=PHANTOM_RECIPE,
         paper_recipe=papers_way(PHANTOM_RECIPE),
-        inspected_per_class=8,
-        steps=5,
-        null_draws=20,
+        per_cell=1,
+        per_class=8,
+        thorough_subjects=3,
+        inspected_per_class=6,
+        shard_size=8,
+        jobs=_jobs(FEW, PHANTOM_QUALITY, null_draws=20),
     ),
-    quick=_plan(
+    quick=Plan(
         subset="U-Net of width 8 instead of 32, 40 epochs, 2 folds or 2 nets",
         network={"width": 8},
         folds=2,
         trials=2,
         recipe=QUICK_RECIPE,
         paper_recipe=papers_way(QUICK_RECIPE),
+        per_cell=1,
+        thorough_subjects=4,
         inspected_per_class=24,
-        steps=10,
-        null_draws=100,
+        shard_size=8,
+        jobs=_jobs(ALL, QUICK_QUALITY, null_draws=100),
     ),
-    full=_plan(
+    full=Plan(
         subset="the paper's network and 80 epochs, 5 folds or 4 nets",
         network={"width": 32},
         folds=5,
         trials=4,
         recipe=FULL_RECIPE,
         paper_recipe=papers_way(FULL_RECIPE),
-        inspected_per_class=43,
+        per_cell=1,
         thorough_subjects=20,
-        steps=20,
-        null_draws=200,
+        inspected_per_class=43,
+        shard_size=4,
+        jobs=_jobs(ALL, FULL_QUALITY, null_draws=200),
     ),
 )

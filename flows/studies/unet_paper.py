@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tasks.evaluating.evaluation import Job
 from tasks.training.recipe import Recipe
@@ -18,7 +18,11 @@ from ..study import JobPlan
 # becomes a lesion. The mean of its map is what says least, so it is the primary baseline.
 BASELINES: tuple[Baseline, ...] = ("mean", "zero")
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "complexity", "localisation")
-THOROUGH: tuple[Group, ...] = ("stability",)
+PHANTOM_QUALITY = QualityPlan(
+    groups=("faithfulness", "complexity", "localisation"), steps=4, tops=(0.05, 0.2), baselines=("mean",)
+)
+QUICK_QUALITY = QualityPlan(groups=FAITHFULNESS, steps=8, baselines=BASELINES, subsets=20)
+FULL_QUALITY = replace(QUICK_QUALITY, steps=20, subsets=50)
 
 PHANTOM_RECIPE = Recipe(
     learning_rate=3e-3,
@@ -54,41 +58,67 @@ DEFECTS = (
     "lrp_tjoa_inputs-signed",
 )
 """The correct propagation with one of the paper's defects each."""
-FILTERED = tuple(f"{rule}_{name}" for rule in (CORRECT,) for name in ("pass0-0.2", "clamp0.05"))
-GRADIENTS = ("gradient", "gradient_abs", "gradient_x_input", "integrated_gradients_n10", "smoothgrad_n8")
-RULES = (CORRECT, "lrp_epsilon", "lrp_zplus", "lrp_gamma_g0.25", PAPER)
-SUPERVOXELS = "occlusion_supervoxels"
+FILTERED = (f"{CORRECT}_pass0-0.2", f"{CORRECT}_clamp0.05")
 GRADCAM = "gradcam_decoders.1"
+"""On the layer whose grid is half as fine as the input's."""
 
 
-def jobs(*, steps: int, looks: tuple[str, ...], rule_looks: tuple[str, ...]) -> Mapping[Job, JobPlan]:
+@dataclass(frozen=True)
+class Explainers:
+    """What a scale affords: occlusion by ``supervoxels``, ``gradients``, and LRP by ``rules``."""
+
+    supervoxels: str
+    gradients: tuple[str, ...]
+    rules: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, without controls."""
+        return (*self.gradients, *self.rules, GRADCAM, self.supervoxels)
+
+
+FEW = Explainers(
+    "occlusion_supervoxels_n16",
+    ("gradient", "gradient_x_input", "integrated_gradients_n10"),
+    (CORRECT, "lrp_epsilon", PAPER),
+)
+ALL = Explainers(
+    "occlusion_supervoxels",
+    ("gradient", "gradient_abs", "gradient_x_input", "integrated_gradients_n10", "smoothgrad_n8"),
+    (CORRECT, "lrp_epsilon", "lrp_zplus", "lrp_gamma_g0.25", PAPER),
+)
+
+
+def jobs(
+    explainers: Explainers, quality: QualityPlan, *, looks: tuple[str, ...], rule_looks: tuple[str, ...]
+) -> Mapping[Job, JobPlan]:
     """The jobs that rank explainers; occlusion is set against the gradient, the rules against each other.
 
-    ``looks`` and ``rule_looks``: inspections of the jobs `inclusivity` and `lrp-rules`.
+    ``quality`` is that of `faithfulness`. ``looks`` and ``rule_looks``: inspections of the jobs `inclusivity` and
+    `lrp-rules`.
     """
-    explainers = (*GRADIENTS, *RULES, GRADCAM, SUPERVOXELS)
-    curves = QualityPlan(groups=FAITHFULNESS, steps=steps, baselines=BASELINES, subsets=20)
+    occlusion, rules = explainers.supervoxels, tuple(dict.fromkeys((*explainers.rules, *DEFECTS)))
     return {
         "faithfulness": JobPlan(
-            explainers=(*explainers, *VOLUME_CONTROLS),
-            contrast=((SUPERVOXELS, "gradient"), (SUPERVOXELS, CORRECT)),
+            explainers=(*explainers.names, *VOLUME_CONTROLS),
+            contrast=((occlusion, "gradient"), (occlusion, CORRECT)),
             primary_metric="deletion_auc",
             primary_baseline="mean",
-            quality=curves,
-            thorough_quality=QualityPlan(groups=THOROUGH, draws=2),
+            quality=quality,
+            thorough_quality=QualityPlan(groups=("stability",), draws=2),
         ),
         "lrp-rules": JobPlan(
-            explainers=(*RULES, *DEFECTS, "gradient_x_input", *VOLUME_CONTROLS),
+            explainers=(*rules, "gradient_x_input", *VOLUME_CONTROLS),
             contrast=((CORRECT, PAPER), (CORRECT, "lrp_epsilon"), (CORRECT, "gradient_x_input")),
             primary_metric="deletion_auc",
             primary_baseline="mean",
-            quality=replace(curves, groups=("faithfulness", "complexity", "localisation"), baselines=("mean",)),
+            quality=replace(quality, groups=("faithfulness", "complexity", "localisation"), baselines=("mean",)),
             across_folds=True,
             shares=(CORRECT, "lrp_epsilon", PAPER),
             inspections=rule_looks,
         ),
         "inclusivity": JobPlan(
-            explainers=(*explainers, *FILTERED, *VOLUME_CONTROLS),
+            explainers=(*explainers.names, *FILTERED, *VOLUME_CONTROLS),
             contrast=((CORRECT, PAPER), (CORRECT, "gradient"), (FILTERED[1], CORRECT)),
             primary_metric="relevance_rank_area_corrected",
             primary_baseline="",

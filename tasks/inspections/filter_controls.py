@@ -21,7 +21,8 @@ def region_deletion(looked: Inspected) -> tuple[pd.DataFrame, list[str]]:
     rows = looked.samples[looked.samples["thorough"]]
     name = PROPAGATIONS[RIGHT]
     methods = [explainer(filtered(name, each)) for each in FILTERS]
-    tables, subjects = [], []
+    tables: list[pd.DataFrame] = []
+    subjects: list[str] = []
     for network, part in by_judge(looked, rows):
         inputs, targets, seeds = looked.inputs(part), looked.targets(part), looked.seeds(part)
         maps = attribute_all(methods, network, inputs, targets, seeds=seeds)

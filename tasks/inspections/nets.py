@@ -25,8 +25,8 @@ from .subject_means import interval_text, subject_means
 TEXT = """Tjoa et al. leave open whether the size of relevance, which normalised maps discard, tells how well a network
 does, and whether networks agree. Each case is explained by LRP put right; the largest |R| is noted where the paper
 filters, from the score (of any size) down to the input, together with the Dice score of the case and how much of the
-truth is marked. Correlations are over the cases of a net, by rank. Agreement is the rank correlation of two nets' maps of one case, mean over cases; a net that has seen the case in
-training explains it too."""
+truth is marked. Correlations are over the cases of a net, by rank. Agreement is the rank correlation of two nets' maps
+of one case, mean over cases; a net that has seen the case in training explains it too."""
 RULE = zplus_box(0, 1)
 
 

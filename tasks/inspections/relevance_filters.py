@@ -109,7 +109,8 @@ def _clamping(means: pd.DataFrame) -> Iterator[str]:
 def _changes(verdicts: pd.DataFrame) -> Iterator[str]:
     """Which filters make a map truer, which only larger; and what removing the clamped map's marks costs the score."""
     by_verdict = verdicts.drop_duplicates("explainer").groupby("verdict")["explainer"]
-    yield f"{RIGHT}, against raw: {'; '.join(f'{word}: {", ".join(names)}' for word, names in by_verdict)}"
+    words = [f"{word}: {', '.join(names)}" for word, names in by_verdict]
+    yield f"{RIGHT}, against raw: {'; '.join(words)}"
     row = one_row(verdicts, explainer=CLAMP, metric="deletion_gain")
     yield (
         f"{CLAMP}, {RIGHT}: removing what is marked costs the lesion sum, beyond as many random points of the brain, "

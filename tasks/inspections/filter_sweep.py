@@ -94,8 +94,7 @@ def cases_by_member(looked: Inspected) -> pd.DataFrame:
 
 def _swept(looked: Inspected, network: nn.Module, row: pd.Series) -> SweptCase:
     sample = int(row["sample"])
-    rows = row.to_frame().T
-    inputs = looked.inputs(rows)
+    inputs = looked.inputs(pd.DataFrame({"sample": [sample]}))
     targets, seeds = (torch.tensor([int(row[name])]) for name in ("label", "sample"))
     native = looked.cohort.native(sample)
     grid = native.evidence.shape

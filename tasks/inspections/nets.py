@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -32,10 +31,10 @@ RULE = zplus_box(0, 1)
 
 @dataclass
 class _Recorder:
-    """A filter that changes nothing and notes the largest |R| of each sample."""
+    """A filter that changes nothing and notes the largest |R| of each sample, in the order in which they come."""
 
     point: str
-    noted: dict[str, np.ndarray] = field(default_factory=dict)
+    noted: list[float] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -43,7 +42,7 @@ class _Recorder:
         return f"recorder of {self.point}"
 
     def __call__(self, relevance: Tensor) -> Tensor:
-        self.noted[self.point] = relevance.abs().flatten(1).amax(dim=1).double().numpy()
+        self.noted.extend(relevance.abs().flatten(1).amax(dim=1).tolist())
         return relevance
 
 
@@ -80,7 +79,7 @@ def _of_member(looked: Inspected, member: int, rows: pd.DataFrame) -> pd.DataFra
     inputs, targets = looked.inputs(rows), looked.targets(rows)
     truth = torch.from_numpy(looked.cohort.evidence(rows["sample"].to_numpy()))
     (maps,) = relevances(network, inputs, targets, [Filtered(RULE, recorders)])
-    amplitudes = {f"max |R| {each.point}": each.noted[each.point] for each in recorders}
+    amplitudes = {f"max |R| {each.point}": each.noted for each in recorders}
     return pd.DataFrame(
         {
             "member": member,

@@ -220,6 +220,17 @@ def test_epochs_without_a_factor_or_a_share_are_dropped_and_counted(table: pd.Da
     assert found["coefficient"] == pytest.approx(smf.ols("share ~ age + male + taken", kept).fit().params["age"])
 
 
+def test_as_many_samples_as_coefficients_give_nan_and_a_note(table: pd.DataFrame) -> None:
+    four = table[table["subject"].isin(["s00", "s01", "s02", "s03"])]
+    few = pd.concat([table[table["true"] != "N2"], four[four["true"] == "N2"].groupby(["part", "subject"]).head(1)])
+    found = coefficient_table(few, DESIGN, models=["ols", "ols_cluster", "mixed"])
+    cell = found[found["true"] == "N2"]
+    assert (cell["n_epochs"] == 4).all()
+    assert cell[["coefficient", "std_error", "p"]].isna().all(axis=None)
+    assert set(cell["note"]) == {"too few samples"}
+    assert found.loc[(found["true"] == "W") & (found["model"] == "ols"), "p"].notna().all()
+
+
 def test_too_few_subjects_and_an_unpaired_night_give_nan_and_a_note(table: pd.DataFrame) -> None:
     few = table[(table["true"] != "N2") | table["subject"].isin(["s00", "s01"])]
     found = coefficient_table(few, DESIGN, models=["subject_mean", "ols", "ols_cluster"], permutations=200)

@@ -59,7 +59,7 @@ def why_not(coded: Array, subjects: int, names: list[str], between: int, interce
     """Why no model can be fitted to these rows ``(row, factor)`` of so many subjects; "" where one can.
 
     Besides 3 subjects, one more is needed than there are coefficients that vary only ``between`` them, the
-    ``intercepts (row, fold)`` counted; None: one for all.
+    ``intercepts (row, fold)`` counted (None: one for all), and more rows than coefficients in all.
     """
     known = np.ones((len(coded), 1)) if intercepts is None else intercepts
     if subjects < max(FEWEST_SUBJECTS, between + known.shape[1] + 1):
@@ -67,8 +67,11 @@ def why_not(coded: Array, subjects: int, names: list[str], between: int, interce
     constant = [name for name, values in zip(names, coded.T, strict=True) if np.ptp(values) == 0]
     if constant:
         return f"{' and '.join(constant)} does not vary in this group"
+    coefficients = known.shape[1] + coded.shape[1]
+    if len(coded) <= coefficients:
+        return "too few samples"
     rank = np.linalg.matrix_rank(np.column_stack([known, coded]))
-    return "factors cannot be told apart in this group" if rank < known.shape[1] + coded.shape[1] else ""
+    return "factors cannot be told apart in this group" if rank < coefficients else ""
 
 
 def constant(values: Array) -> bool:

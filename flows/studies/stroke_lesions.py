@@ -74,7 +74,7 @@ STROKE_LESIONS = Study(
     },
     published=(Published("Tjoa et al. (2019), B1, on its training cases", 0.554, "Dice"),),
     phantom=Plan(
-        subset="16 phantom cases of 19 x 48 x 48 voxels, 8 of them judged, U-Net of width 4 instead of 32, 2 folds or "
+        subset="16 phantom cases of 19 x 48 x 48 voxels, 12 of them judged, U-Net of width 4 instead of 32, 2 folds or "
         "2 nets",
         network={"width": 4},
         folds=2,
@@ -82,10 +82,10 @@ STROKE_LESIONS = Study(
         recipe=PHANTOM_RECIPE,
         paper_recipe=papers_way(PHANTOM_RECIPE),
         per_cell=1,
-        per_class=8,
+        per_class=12,
         thorough_subjects=3,
         inspected_per_class=6,
-        shard_size=8,
+        shard_size=6,
         jobs=_jobs(FEW, PHANTOM_QUALITY, null_draws=20),
     ),
     quick=Plan(

@@ -25,7 +25,11 @@ from .style import (
     plain,
     require_columns,
     tidy,
+    wrapped,
 )
+
+ONE_LINE = 44
+"""Characters that find room beside the axes of pairs."""
 
 COMPARISON = (
     "first",
@@ -101,7 +105,7 @@ def metric_overview(table: pd.DataFrame, *, metric: str, higher_is_better: bool,
         if name in CONTROLS and np.isfinite(row["mean"]):
             axes.axvline(row["mean"], color=UNDECIDED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         axes.text(1.03, int(str(position)), interval_text(row["mean"], row, digits), **beside(axes))
-    labels = [plain(name) + (" (control)" if name in CONTROLS else "") for name in rows["explainer"]]
+    labels = [plain(wrapped(name, 30)) + (" (control)" if name in CONTROLS else "") for name in rows["explainer"]]
     axes.set_yticks(range(len(rows)), labels=labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     tidy(axes, grid="x")
@@ -149,9 +153,8 @@ def draw_interval(axes: Axes, position: int, value: float, row: pd.Series, look:
 
 
 def _label_pairs(axes: Axes, rows: pd.DataFrame) -> None:
-    labels = [
-        f"{plain(first)}  vs  {plain(second)}" for first, second in zip(rows["first"], rows["second"], strict=True)
-    ]
+    pairs = [f"{first}  vs  {second}" for first, second in zip(rows["first"], rows["second"], strict=True)]
+    labels = [plain(pair if len(pair) <= ONE_LINE else pair.replace("  vs  ", "\nvs  ")) for pair in pairs]
     axes.set_yticks(range(len(rows)), labels=labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 

@@ -27,8 +27,8 @@ INK, MUTED, RULE = "#1b1f24", "#59626e", "#d9dee5"
 FIRST, SECOND, UNDECIDED = "#0072b2", "#d55e00", "#7d8691"
 EVIDENCE = "#3b76b8"
 
-CONTROLS = ("random", "amplitude")
-"""The explainers that look at no model: what any judgement of an explainer is held against."""
+CONTROLS = ("random", "amplitude", "prediction", "edges")
+"""What any judgement of an explainer is held against, the latter two of volumes only."""
 
 
 def _heat_colours() -> LinearSegmentedColormap:
@@ -53,7 +53,12 @@ _COLOURS = {
     "smoothgrad": "#882255",
 }
 _OTHERS = ("#44aa99", "#aa4499", "#999933", "#661100", "#117733", "#332288")
-_DASHES = {"random": (0, (5, 2)), "amplitude": (0, (1, 1.4))}
+_DASHES = {
+    "random": (0, (5, 2)),
+    "amplitude": (0, (1, 1.4)),
+    "prediction": (0, (5, 1.5, 1, 1.5)),
+    "edges": (0, (8, 2, 1, 2, 1, 2)),
+}
 _BLUES = {1: "#a6dcf8", 5: "#45aee8", 10: "#0068b0", 20: "#3d3fa8", 40: "#1d0f5e"}
 _OCCLUSION = re.compile(r"occlusion_w(\d+(?:x\d+)*)(.*)")
 _PAPER = (0, (7, 2))

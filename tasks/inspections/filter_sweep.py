@@ -78,14 +78,15 @@ def filtered(name: str, relevance_filter: str) -> str:
 
 
 def swept_cases(looked: Inspected) -> Iterator[SweptCase]:
-    """The cases that an inspection can afford, each by every member that was tested on it."""
-    for _, row in cases_by_member(looked).iterrows():
+    """As many cases as an inspection can afford, the members in turn, each by every member that was tested on it."""
+    turn = looked.samples.groupby("member").cumcount()
+    rows = looked.samples.loc[turn.sort_values(kind="stable").index[: looked.per_class]]
+    for _, row in cases_by_member(looked, rows).iterrows():
         yield _swept(looked, looked.network(int(row["member"])), row)
 
 
-def cases_by_member(looked: Inspected) -> pd.DataFrame:
-    """Rows of `Inspected.some`, once for each member that may judge them: a net of the paper's was tested on all."""
-    rows = looked.some()
+def cases_by_member(looked: Inspected, rows: pd.DataFrame) -> pd.DataFrame:
+    """Judged rows, each once for every member that may judge it: a net of the paper's was tested on all."""
     if looked.bundle.config.cohort_digest != looked.cohort.digest:
         return rows
     tested = looked.splits.loc[looked.splits["part"] == "test", ["sample", "member"]]

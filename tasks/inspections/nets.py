@@ -49,7 +49,10 @@ class _Recorder:
 def inspect(looked: Inspected) -> Finding:
     """Amplitude by layer against Dice, D against Dice, and the agreement of nets case by case."""
     cases = pd.concat(
-        [_of_member(looked, int(str(member)), rows) for member, rows in cases_by_member(looked).groupby("member")],
+        [
+            _of_member(looked, int(str(member)), rows)
+            for member, rows in cases_by_member(looked, looked.samples).groupby("member")
+        ],
         ignore_index=True,
     )
     by_net = cases.groupby("member").mean(numeric_only=True).reset_index()
@@ -120,7 +123,7 @@ def _agreement(looked: Inspected) -> pd.DataFrame:
 def _words(cases: pd.DataFrame, correlations: pd.DataFrame) -> Iterator[str]:
     means = subject_means(cases.rename(columns={"dice": "value"}), ["member"])
     for _, row in means.iterrows():
-        yield f"net {row['member']}: Dice {interval_text(row)} over {row['subjects']} cases"
+        yield f"net {row['member']:.0f}: Dice {interval_text(row)} over {row['subjects']:.0f} cases"
     names = list(dict.fromkeys(correlations["quantity"]))
     for _, row in correlations[correlations["quantity"].isin([names[0], *names[-2:]])].iterrows():
         yield (

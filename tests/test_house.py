@@ -20,7 +20,16 @@ MAY_IMPORT = {
     "models": {"models"},
 }
 TORCH_ONLY = {"mlflow", "prefect", "lightning", "sqlalchemy", "wfdb", "mne", "nibabel", "zarr", "xarray"}
-STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals", "sleep-stages", "sleep-spindles")
+STUDIES = (
+    "ecg-beats",
+    "mnist-scanline",
+    "icu-vitals",
+    "nicu-vitals",
+    "sleep-stages",
+    "sleep-spindles",
+    "stroke-lesions",
+    "ms-lesions",
+)
 
 
 def _sources(package: str) -> list[Path]:

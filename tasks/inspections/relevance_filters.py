@@ -31,6 +31,7 @@ MEASURES: Mapping[str, str] = {
 CRITERION = "dice_area_corrected"
 """By which the sweet spot is sought: it rewards what is marked rightly and charges what is marked beside it."""
 MU_BOUND = 0.1
+DIFFERENCE = "difference"
 
 TEXT = """Each case is explained under sixteen settings: raw relevance, ten pass and five clamp filters at the points
 where Tjoa et al. filter, by LRP put right (z+, z-box [0, 1] at the inputs, skips summed, started at the predicted
@@ -78,20 +79,29 @@ def inspect(looked: Inspected) -> Finding:
 
 
 def _spikes(table: pd.DataFrame) -> Iterator[str]:
-    """Whether raw relevance is made of spikes, by both propagations and their paired difference."""
-    raw = table[(table["filter"] == RAW) & (table["metric"] == "spike_share")]
-    by_case = raw.groupby(["subject", "propagation"])["value"].mean().unstack("propagation")
-    by_case["difference"] = by_case[PAPERS] - by_case[RIGHT]
-    found = subject_means(by_case.melt(var_name="which", ignore_index=False).reset_index(), ["which"])
-    right, papers, less = (one_row(found, which=name) for name in (RIGHT, PAPERS, "difference"))
-    survive = (
-        "survive" if not less["ci_low"] > 0 else "shrink, but survive" if right["mean"] > 0.01 else "do not survive"
-    )
+    """Whether raw relevance is made of spikes, by both propagations and their paired difference, and where it lies."""
+    found = _raw_by_propagation(table, "spike_share")
+    right, papers, more = (one_row(found, which=name) for name in (RIGHT, PAPERS, DIFFERENCE))
+    lying = _raw_by_propagation(table, "precision")
+    inside, papers_inside = (one_row(lying, which=name) for name in (RIGHT, PAPERS))
+    survive = "shrink under" if more["ci_low"] > 0 else "survive"
     yield (
         f"spikes {survive} LRP put right: the strongest thousandth of the brain's voxels holds "
         f"{interval_text(right, percent=True)} of |R|, with the paper's code {interval_text(papers, percent=True)} "
-        f"(0.1 % were it spread evenly); difference {interval_text(less, percent=True)}"
+        f"(0.1 % were it spread evenly); difference {interval_text(more, percent=True)}"
     )
+    yield (
+        f"of the voxels above half the largest |R|, {interval_text(inside, percent=True)} are lesion by LRP put right, "
+        f"{interval_text(papers_inside, percent=True)} by the paper's code"
+    )
+
+
+def _raw_by_propagation(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Means over cases of a metric of raw relevance, by propagation (column ``which``) and of their difference."""
+    raw = table[(table["filter"] == RAW) & (table["metric"] == metric)]
+    by_case = raw.groupby(["subject", "propagation"])["value"].mean().unstack("propagation")
+    by_case[DIFFERENCE] = by_case[PAPERS] - by_case[RIGHT]
+    return subject_means(by_case.melt(var_name="which", ignore_index=False).reset_index(), ["which"])
 
 
 def _clamping(means: pd.DataFrame) -> Iterator[str]:

@@ -14,6 +14,7 @@ from support import only
 
 STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals")
 SLEEP = ("sleep-stages", "sleep-spindles")
+LESIONS = ("stroke-lesions", "ms-lesions")
 JOBS = ("faithfulness", "lrp-rules", "inclusivity")
 FIGURES = {
     "ecg-beats": {1, 2, 3, 6, 7},
@@ -48,12 +49,12 @@ def primary(everything: Installation, study: str, job: str, metric: str, baselin
 
 def test_the_closing_table_names_every_study_and_its_gate(everything: Installation) -> None:
     shown = (everything.home / "closing-table.txt").read_text()
-    for study in (*STUDIES, *SLEEP):
+    for study in (*STUDIES, *SLEEP, *LESIONS):
         assert study in shown
     assert shown.count("passed") >= len(STUDIES)
 
 
-@pytest.mark.parametrize("study", [*STUDIES, *SLEEP])
+@pytest.mark.parametrize("study", [*STUDIES, *SLEEP, *LESIONS])
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_is_done_and_browsable(everything: Installation, study: str, job: str) -> None:
     folder = evaluation(everything, study, job)
@@ -178,6 +179,31 @@ def test_maps_are_held_against_each_experts_marks(everything: Installation) -> N
     random = marks[marks["explainer"] == "random"]
     assert (random["ci_low"] < 0.1).all()
     assert (random["mean"].abs() < 0.1).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["fig1", "fig2", "fig3", "fig4", "fig5", "fig5d", "annex1", "annex2", "annex3", "annex4"]
+)
+def test_figures_of_the_stroke_paper_bear_its_numbers(everything: Installation, name: str) -> None:
+    folder = evaluation(everything, "stroke-lesions", "inclusivity") / "figures"
+    assert (folder / f"paper4-{name}.png").stat().st_size > 5_000
+    assert (folder / f"paper4-{name}.html").exists() == (name == "fig1")
+
+
+def test_lrp_put_right_lies_on_the_lesion_and_the_papers_code_does_not(everything: Installation) -> None:
+    comparisons = table(evaluation(everything, "stroke-lesions", "inclusivity"), "comparisons")
+    rank = comparisons[comparisons["metric"] == "relevance_rank_area_corrected"].set_index(["first", "second"])
+    right = "lrp_composite_zplus_box_l0_h1"
+    for other in ("random", "amplitude", "edges"):
+        assert rank.loc[(right, other), "ci_low"].max() > 0.1, other
+    assert rank.loc[(right, "lrp_tjoa-paper"), "ci_low"].max() > 0.1
+
+
+def test_a_clamp_raises_inclusivity_and_costs_precision(everything: Installation) -> None:
+    means = table(evaluation(everything, "stroke-lesions", "inclusivity"), "filter_sweep")
+    right = means[means["propagation"] == "LRP put right"].set_index(["metric", "filter"])["mean"]
+    assert right["inclusivity", "clamp0.05"] > right["inclusivity", "raw"] + 0.2
+    assert right["precision", "clamp0.05"] < right["precision", "raw"] - 0.2
 
 
 def test_a_job_that_is_not_defined_is_bad_usage(everything: Installation) -> None:

@@ -18,10 +18,12 @@ from .unet_paper import (
     PHANTOM_RECIPE,
     QUICK_QUALITY,
     QUICK_RECIPE,
+    THOROUGH,
     jobs,
     papers_way,
 )
 
+PHANTOM_PATCHES = replace(PHANTOM_RECIPE, learning_rate=1e-2, epochs=30)
 LOOKS, RULE_LOOKS = ("relevance-filters",), ("relevance-shares", "rule-agreement")
 
 
@@ -39,17 +41,19 @@ MS_LESIONS = Study(
     figures={},
     published=(),
     phantom=Plan(
-        subset="6 phantom patients, patches, U-Net of width 4 and 3 levels, 2 folds or 2 nets",
+        subset="6 phantom patients, 12 patches of 16 x 32 x 32 voxels of each, 2 of them judged, U-Net of width 4 and "
+        "3 levels, 2 folds or 2 nets",
+        reading={"patch": (16, 32, 32)},
         network={"width": 4, "levels": 3},
         folds=2,
         trials=2,
-        recipe=replace(PHANTOM_RECIPE, epochs=15),
-        paper_recipe=papers_way(replace(PHANTOM_RECIPE, epochs=15)),
+        recipe=PHANTOM_PATCHES,
+        paper_recipe=papers_way(PHANTOM_PATCHES),
         per_cell=2,
         thorough_subjects=3,
-        inspected_per_class=6,
+        inspected_per_class=4,
         shard_size=8,
-        jobs=jobs(FEW, PHANTOM_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
+        jobs=jobs(FEW, PHANTOM_QUALITY, thorough=None, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
     quick=Plan(
         subset="U-Net of width 8 and 3 levels, 40 epochs, 2 folds or 2 nets, up to 8 patches of each patient judged",
@@ -62,7 +66,7 @@ MS_LESIONS = Study(
         thorough_subjects=10,
         inspected_per_class=24,
         shard_size=8,
-        jobs=jobs(ALL, QUICK_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
+        jobs=jobs(ALL, QUICK_QUALITY, thorough=THOROUGH, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
     full=Plan(
         subset="the paper's network and 80 epochs, 5 folds or 4 nets, up to 30 patches of each patient judged",
@@ -74,6 +78,6 @@ MS_LESIONS = Study(
         per_cell=30,
         inspected_per_class=100,
         shard_size=8,
-        jobs=jobs(ALL, FULL_QUALITY, looks=LOOKS, rule_looks=RULE_LOOKS),
+        jobs=jobs(ALL, FULL_QUALITY, thorough=THOROUGH, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
 )

@@ -26,6 +26,7 @@ from .unet_paper import (
     PHANTOM_RECIPE,
     QUICK_QUALITY,
     QUICK_RECIPE,
+    THOROUGH,
     Explainers,
     jobs,
     papers_way,
@@ -42,8 +43,10 @@ def _read(folder: Path | str, *, key: bytes, out: Path | str, size: str = "A") -
     return read_isles(folder, key=key, out=out, study="stroke-lesions", size=SIZES[size])
 
 
-def _jobs(explainers: Explainers, quality: QualityPlan, null_draws: int) -> Mapping[Job, JobPlan | DemographicsPlan]:
-    ranking = jobs(explainers, quality, looks=LOOKS, rule_looks=RULE_LOOKS)
+def _jobs(
+    explainers: Explainers, quality: QualityPlan, thorough: QualityPlan | None, null_draws: int
+) -> Mapping[Job, JobPlan | DemographicsPlan]:
+    ranking = jobs(explainers, quality, thorough=thorough, looks=LOOKS, rule_looks=RULE_LOOKS)
     shares = DemographicsPlan(shares=(CORRECT, PAPER), factors=FACTORS, random=("fold",), null_draws=null_draws)
     return {**ranking, "demographics": shares}
 
@@ -84,9 +87,9 @@ STROKE_LESIONS = Study(
         per_cell=1,
         per_class=12,
         thorough_subjects=3,
-        inspected_per_class=6,
+        inspected_per_class=4,
         shard_size=6,
-        jobs=_jobs(FEW, PHANTOM_QUALITY, null_draws=20),
+        jobs=_jobs(FEW, PHANTOM_QUALITY, None, null_draws=20),
     ),
     quick=Plan(
         subset="U-Net of width 8 instead of 32, 40 epochs, 2 folds or 2 nets",
@@ -99,7 +102,7 @@ STROKE_LESIONS = Study(
         thorough_subjects=4,
         inspected_per_class=24,
         shard_size=8,
-        jobs=_jobs(ALL, QUICK_QUALITY, null_draws=100),
+        jobs=_jobs(ALL, QUICK_QUALITY, THOROUGH, null_draws=100),
     ),
     full=Plan(
         subset="the paper's network and 80 epochs, 5 folds or 4 nets",
@@ -112,6 +115,6 @@ STROKE_LESIONS = Study(
         thorough_subjects=20,
         inspected_per_class=43,
         shard_size=4,
-        jobs=_jobs(ALL, FULL_QUALITY, null_draws=200),
+        jobs=_jobs(ALL, FULL_QUALITY, THOROUGH, null_draws=200),
     ),
 )

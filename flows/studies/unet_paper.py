@@ -19,10 +19,11 @@ from ..study import JobPlan
 BASELINES: tuple[Baseline, ...] = ("mean", "zero")
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "complexity", "localisation")
 PHANTOM_QUALITY = QualityPlan(
-    groups=("faithfulness", "complexity", "localisation"), steps=4, tops=(0.05, 0.2), baselines=("mean",)
+    groups=("faithfulness", "complexity", "localisation"), steps=2, tops=(0.1,), baselines=("mean",)
 )
 QUICK_QUALITY = QualityPlan(groups=FAITHFULNESS, steps=8, baselines=BASELINES, subsets=20)
 FULL_QUALITY = replace(QUICK_QUALITY, steps=20, subsets=50)
+THOROUGH = QualityPlan(groups=("stability",), draws=2)
 
 PHANTOM_RECIPE = Recipe(
     learning_rate=3e-3,
@@ -78,8 +79,8 @@ class Explainers:
 
 
 FEW = Explainers(
-    "occlusion_supervoxels_n16",
-    ("gradient", "gradient_x_input", "integrated_gradients_n10"),
+    "occlusion_supervoxels_n8",
+    ("gradient", "gradient_x_input", "integrated_gradients_n5"),
     (CORRECT, "lrp_epsilon", PAPER),
 )
 ALL = Explainers(
@@ -90,12 +91,17 @@ ALL = Explainers(
 
 
 def jobs(
-    explainers: Explainers, quality: QualityPlan, *, looks: tuple[str, ...], rule_looks: tuple[str, ...]
+    explainers: Explainers,
+    quality: QualityPlan,
+    *,
+    thorough: QualityPlan | None,
+    looks: tuple[str, ...],
+    rule_looks: tuple[str, ...],
 ) -> Mapping[Job, JobPlan]:
     """The jobs that rank explainers; occlusion is set against the gradient, the rules against each other.
 
-    ``quality`` is that of `faithfulness`. ``looks`` and ``rule_looks``: inspections of the jobs `inclusivity` and
-    `lrp-rules`.
+    ``quality`` and ``thorough`` are those of `faithfulness`. ``looks`` and ``rule_looks``: inspections of the jobs
+    `inclusivity` and `lrp-rules`.
     """
     occlusion, rules = explainers.supervoxels, tuple(dict.fromkeys((*explainers.rules, *DEFECTS)))
     return {
@@ -105,7 +111,7 @@ def jobs(
             primary_metric="deletion_auc",
             primary_baseline="mean",
             quality=quality,
-            thorough_quality=QualityPlan(groups=("stability",), draws=2),
+            thorough_quality=thorough,
         ),
         "lrp-rules": JobPlan(
             explainers=(*rules, "gradient_x_input", *VOLUME_CONTROLS),

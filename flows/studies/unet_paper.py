@@ -21,8 +21,8 @@ FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "complexity", 
 PHANTOM_QUALITY = QualityPlan(
     groups=("faithfulness", "complexity", "localisation"), steps=2, tops=(0.1,), baselines=("mean",)
 )
-QUICK_QUALITY = QualityPlan(groups=FAITHFULNESS, steps=8, baselines=BASELINES, subsets=20)
-FULL_QUALITY = replace(QUICK_QUALITY, steps=20, subsets=50)
+QUICK_QUALITY = QualityPlan(groups=FAITHFULNESS, steps=4, tops=(0.05, 0.2), baselines=BASELINES, subsets=20)
+FULL_QUALITY = QualityPlan(groups=FAITHFULNESS, steps=20, baselines=BASELINES)
 THOROUGH = QualityPlan(groups=("stability",), draws=2)
 
 PHANTOM_RECIPE = Recipe(
@@ -84,7 +84,7 @@ FEW = Explainers(
     (CORRECT, "lrp_epsilon", PAPER),
 )
 ALL = Explainers(
-    "occlusion_supervoxels",
+    "occlusion_supervoxels_n32",
     ("gradient", "gradient_abs", "gradient_x_input", "integrated_gradients_n10", "smoothgrad_n8"),
     (CORRECT, "lrp_epsilon", "lrp_zplus", "lrp_gamma_g0.25", PAPER),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from xai.quality.filter_calculus import probability_of_bound
-from xai.quality.sweet_spot import sweet_spot
+from xai.quality.sweet_spot import SweetSpot, sweet_spot
 from xai.quality.truer_or_larger import truer_or_larger
 
 from ..drawing.sweep_overview import sweep_overview
@@ -124,7 +124,7 @@ def _changes(verdicts: pd.DataFrame) -> Iterator[str]:
     row = one_row(verdicts, explainer=CLAMP, metric="deletion_gain")
     yield (
         f"{CLAMP}, {RIGHT}: removing what is marked costs the lesion sum, beyond as many random points of the brain, "
-        f"{row['difference']:+.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}] of itself more than for raw relevance"
+        f"{interval_text(row.rename({'difference': 'mean'}))} of itself more than for raw relevance"
     )
 
 
@@ -140,12 +140,21 @@ def _sweet_spots(table: pd.DataFrame) -> Iterator[str]:
                 yield f"sweet spot, {propagation}, by {metric}: undefined in every case"
                 continue
             spot = sweet_spot(by_case, alphas)
-            best = spot.filters.set_index("explainer").loc[spot.explainer]
+            best = one_row(spot.filters, explainer=spot.explainer)
             yield (
-                f"sweet spot of (0, alpha) pass filters, {propagation}, by {metric}: alpha {spot.alpha:g} "
-                f"[{spot.alpha_low:g}, {spot.alpha_high:g}], {best['mean']:.3f} [{best['ci_low']:.3f}, "
-                f"{best['ci_high']:.3f}], best in {100 * best['wins']:.0f} % of resamples"
+                f"sweet spot of (0, alpha) pass filters, {propagation}, by {metric}: alpha {spot.alpha:g}, "
+                f"{_surely(spot, best)}"
             )
+
+
+def _surely(spot: SweetSpot, best: pd.Series) -> str:
+    """How surely the best filter is the best."""
+    if not np.isfinite(spot.alpha_low):
+        return f"{best['mean']:.3f} (too few for an interval)"
+    return (
+        f"interval [{spot.alpha_low:g}, {spot.alpha_high:g}], {best['mean']:.3f} [{best['ci_low']:.3f}, "
+        f"{best['ci_high']:.3f}], best in {100 * best['wins']:.0f} % of resamples"
+    )
 
 
 def _bound(table: pd.DataFrame) -> Iterator[str]:

@@ -99,5 +99,6 @@ def test_the_table_has_means_of_every_filter_and_propagation(finding):
 
 def test_spikes_clamps_sweet_spots_and_bounds_are_put_in_words(finding):
     said = "\n".join(finding.verdicts)
+    assert "nan" not in said
     for word in ("spikes ", "clamp0.05, LRP put right: D(relevance, truth) from", "sweet spot", "P(mu <= 0.1)"):
         assert word in said

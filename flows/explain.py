@@ -11,9 +11,8 @@ import numpy as np
 from mlflow.pyfunc import PyFuncModel
 from numpy.typing import NDArray
 
-from models.bundle import BundleConfig, load_bundle
+from models.bundle import LESION, BundleConfig, load_bundle
 from tasks.cohorts.case_samples import read_case_samples
-from tasks.cohorts.nifti_case import LESION
 from tasks.cohorts.nifti_files import SUFFIXES as NIFTI_SUFFIXES
 from tasks.cohorts.nifti_relevance import NIFTI_SUFFIX, prediction_beside, write_mask_nifti, write_relevance_nifti
 from tasks.cohorts.recording import EDF_SUFFIX, Recording, read_recording, windows_at

@@ -113,7 +113,6 @@ class Study(BaseModel):
     """One entry of the catalogue.
 
     ``task``: whether the network gives a class to every sample, or to every voxel of it.
-    ``task``: whether the network gives a class to every sample, or to every voxel of it.
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
     ``paper_split``: what the paper drew at random, ``paper_network``: arguments of the network that it had otherwise.

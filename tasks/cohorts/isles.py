@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from models.bundle import LESION
+
 from .errors import CohortError, UnusableRecording
 from .isles_clinical import read_clinical
 from .native import NativeVolume
-from .nifti_case import CLASSES, LESION, TRUTH, Case, read_maps
+from .nifti_case import CLASSES, TRUTH, Case, read_maps
 from .nifti_files import find_nifti
 from .resizing import resized
 from .store import Cohort, write_cohort

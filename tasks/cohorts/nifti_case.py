@@ -15,7 +15,8 @@ from .nifti_files import NiftiVolume, check_same_grid, mask_of, read_nifti
 TRUTH = "truth"
 """The key of the truth among a case's files."""
 CLASSES = ("background", "lesion")
-BACKGROUND, LESION = 0, 1
+BACKGROUND = 0
+"""The label of a sample without a lesion; that of one with is `models.bundle.LESION`."""
 
 
 @dataclass(frozen=True)

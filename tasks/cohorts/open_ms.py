@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
+from models.bundle import LESION
+
 from .errors import CohortError, UnusableRecording
 from .native import NativeVolume
-from .nifti_case import BACKGROUND, CLASSES, LESION, TRUTH, Case, read_maps
+from .nifti_case import BACKGROUND, CLASSES, TRUTH, Case, read_maps
 from .nifti_files import SUFFIXES
 from .patches import corners_free_of, corners_on, patch_at, shifted
 from .store import Cohort, write_cohort

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +68,8 @@ def test_a_reader_scrolls_through_slices_and_chooses_maps(browser: Any, page: st
     browser.wait_for(DRAWN)
     assert "67 %" in hovered(browser), "slice 13 of 19 holds 12 of at most 18"
     browser.screenshot("slices", whole_page=False)
-    begun = time.monotonic()
     step_to(browser, 0, 4)
     browser.wait_for(f"{FIGURE}.layout.yaxis.range[0] === 5 * 48 - 0.5")
-    assert time.monotonic() - begun < 3
     assert "22 %" in hovered(browser)
     browser.driver.execute_script(CLICK_LABEL, 0, 5)
     browser.wait_for(f"{FIGURE}.layout.xaxis.range[0] === 5 * 48 - 0.5")

@@ -12,7 +12,7 @@ from prefect import task
 from .. import ledger as books
 from ..cohorts.store import Cohort
 from ..errors import PlumblineError
-from ..evaluating.evaluation import Evaluation, Job
+from ..evaluating.evaluation import Evaluation, Job, version_options
 from ..evaluating.judging import judgement, primary_comparisons, read_csv
 from ..evaluating.ledgering import open_books
 from ..publishing.registry import VersionRef, set_alias, set_version_tags
@@ -45,6 +45,18 @@ def newest_evaluations(study: str, root: Path, job: Job = "faithfulness") -> lis
     """The newest finished evaluation of a job in each mode, the corrected one first."""
     newest = {row.mode: row for row in reversed(_finished(study, job))}
     return [_opened(newest[mode].key, root) for mode in ("corrected", "paper") if mode in newest]
+
+
+def newest_by_option(study: str, root: Path, job: Job, option: str, default: str) -> dict[str, dict[str, Evaluation]]:
+    """By mode, the newest finished evaluation of a job for every value of a study's option, sorted by the value."""
+    newest: dict[tuple[str, str], Evaluation] = {}
+    for row in reversed(_finished(study, job)):
+        evaluation = _opened(row.key, root)
+        newest[row.mode, version_options(evaluation.bundle).get(option, default)] = evaluation
+    return {
+        mode: {value: newest[found, value] for found, value in sorted(newest) if found == mode}
+        for mode in dict.fromkeys(mode for mode, _ in newest)
+    }
 
 
 def _finished(study: str, job: Job = "faithfulness") -> list[books.Evaluation]:

@@ -46,6 +46,12 @@ def boxes(table: pd.DataFrame, cases: list[SweptCase]) -> dict[str, Drawn]:
     }
 
 
+def by_channel(table: pd.DataFrame) -> pd.DataFrame:
+    """What figures 3, 5 D and annex 2 are drawn from, so that versions of several sizes can be set side by side."""
+    columns = ["case", "member", "channel", "propagation", "filter", "metric", "value"]
+    return table.loc[table["metric"].isin(["inclusivity", "input_inclusivity", MU]), columns]
+
+
 def papers_tables(table: pd.DataFrame, cases: list[SweptCase]) -> dict[str, pd.DataFrame]:
     """The table in figure 3, of each shown case."""
     coefficients = _coefficients(table, cases)

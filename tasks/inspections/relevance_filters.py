@@ -13,7 +13,7 @@ from xai.quality.truer_or_larger import truer_or_larger
 
 from ..drawing.sweep_overview import sweep_overview
 from .filter_controls import control_means, region_deletion
-from .filter_figures import MU, best_two, boxes, mean_figures, papers_tables, slices
+from .filter_figures import MU, best_two, boxes, by_channel, mean_figures, papers_tables, slices
 from .filter_sweep import FILTERS, PAPERS, PROPAGATIONS, RAW, RIGHT, SweptCase, swept_cases
 from .finding import Drawn, Finding
 from .inspected import Inspected
@@ -72,6 +72,7 @@ def inspect(looked: Inspected) -> Finding:
         },
         tables={
             "filter_sweep": means,
+            "filter_sweep_by_channel": by_channel(table),
             "filter_verdicts": verdicts.rename(columns={"explainer": "filter"}),
             **papers_tables(table, cases),
         },

@@ -17,12 +17,12 @@ from .finding import Drawn, Finding
 from .inspected import Inspected
 from .shares import shares_of_samples
 
-TEXT = """Rules agree on an epoch when they order the parts of the input alike: the rank correlation of their shares is
-taken epoch by epoch and averaged within a {kind}. Fold members agree when they give the same epoch the same shares:
+TEXT = """Rules agree on a sample when they order the parts of the input alike: the rank correlation of their shares is
+taken sample by sample and averaged within a {kind}. Fold members agree when they give the same sample the same shares:
 the intraclass correlations ICC(2,1), absolute agreement of members drawn at random, and ICC(3,1), consistency, are
-taken over {samples} judged epochs that every member explains, also those it was trained on. The variance of the shares
-is split into that between folds, between {kind}s of a fold and within {kind}s, for epochs read rightly (on the diagonal
-of true and given stage) and wrongly (off it); the paper says that folds vary less on the diagonal."""
+taken over {samples} judged samples that every member explains, also those it was trained on. The variance of the shares
+is split into that between folds, between {kind}s of a fold and within {kind}s, for samples read rightly (on the
+diagonal of true and given class) and wrongly (off it); Ellis et al. say that folds vary less on the diagonal."""
 
 
 def inspect(looked: Inspected) -> Finding:
@@ -53,7 +53,7 @@ def inspect(looked: Inspected) -> Finding:
 
 
 def _between_rules(shares: pd.DataFrame) -> pd.DataFrame:
-    """Mean over subjects of the rank correlation of two rules' shares of an epoch."""
+    """Mean over subjects of the rank correlation of two rules' shares of a sample."""
     keys = ["sample", "fold"]
     parts = list(dict.fromkeys(shares["part"]))
     wide = {
@@ -86,7 +86,7 @@ def _between_folds(looked: Inspected) -> pd.DataFrame:
 def _fold_words(folds: pd.DataFrame) -> Iterator[str]:
     for rule, rows in folds[folds["form"] == "ICC(2,1)"].groupby("explainer", sort=False):
         parts = ", ".join(f"{row['part']} {_value(row)}" for _, row in rows.iterrows())
-        yield f"{rule}: fold members agree on an epoch's shares to ICC(2,1) {parts}"
+        yield f"{rule}: fold members agree on a sample's shares to ICC(2,1) {parts}"
 
 
 def _value(row: pd.Series) -> str:

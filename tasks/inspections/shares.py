@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from models.bundle import Bundle
 from xai.methods import attribute_all, explainer
+from xai.methods.memory import parts, rows_through
 from xai.quality.shares import absolute_relevance, percent
 from xai.scores import ScoreOperator
 
@@ -23,7 +25,7 @@ from ..cohorts.store import Cohort
 from ..evaluating.judges import network_of
 
 AT_ONCE = 64
-"""Samples explained in one batch."""
+"""Samples explained in one batch, at most: of volumes fewer, as the network's activations take memory."""
 
 
 def shares_of_samples(
@@ -35,28 +37,41 @@ def shares_of_samples(
     member), ``predicted`` (the class's name), ``explainer``, ``part``, ``relevance`` (sum of its absolute values)
     and ``share`` (percent of the sample's; NaN where all relevance is 0).
     """
-    tables = [
-        _batch(bundle, cohort, part.iloc[first : first + AT_ONCE], int(str(member)), explainers, score)
-        for member, part in rows.groupby("member")
-        for first in range(0, len(part), AT_ONCE)
-    ]
+    tables = []
+    for member, own in rows.groupby("member"):
+        network = network_of(bundle, int(str(member)))
+        at_once = rows_through(network, _inputs(bundle, cohort, own["sample"].to_numpy(np.int64)[:1]), AT_ONCE)
+        tables += [
+            _batch(bundle, cohort, own.iloc[part], network, explainers, score) for part in parts(len(own), at_once)
+        ]
     return pd.concat(tables, ignore_index=True)
 
 
+def _inputs(bundle: Bundle, cohort: Cohort, index: NDArray[np.int64]) -> Tensor:
+    """These samples as the networks take them."""
+    return bundle.normalise(torch.from_numpy(cohort.signals(index)))
+
+
 def _batch(
-    bundle: Bundle, cohort: Cohort, batch: pd.DataFrame, member: int, explainers: Sequence[str], score: ScoreOperator
+    bundle: Bundle,
+    cohort: Cohort,
+    batch: pd.DataFrame,
+    network: nn.Module,
+    explainers: Sequence[str],
+    score: ScoreOperator,
 ) -> pd.DataFrame:
     index = batch["sample"].to_numpy(dtype=np.int64)
-    inputs = bundle.normalise(torch.from_numpy(cohort.signals(index)))
-    network = network_of(bundle, member)
+    inputs = _inputs(bundle, cohort, index)
     with torch.no_grad():
         predicted = bundle.explained_classes(network(inputs))
     methods = [explainer(name) for name in explainers]
     maps = attribute_all(methods, network, inputs, predicted, score=score, seeds=torch.from_numpy(index))
-    parts = part_masks(cohort, index)
-    masks = None if parts is None else torch.from_numpy(parts)
+    own_parts = part_masks(cohort, index)
+    masks = None if own_parts is None else torch.from_numpy(own_parts)
     names = part_names(cohort)
-    known = pd.DataFrame({"sample": index, "fold": member, "predicted": np.take(cohort.classes, predicted.numpy())})
+    known = pd.DataFrame(
+        {"sample": index, "fold": batch["member"].to_numpy(), "predicted": np.take(cohort.classes, predicted.numpy())}
+    )
     tables = [
         known.loc[known.index.repeat(len(names))].assign(
             explainer=name, part=list(names) * len(index), **_flat(absolute_relevance(relevance, masks))

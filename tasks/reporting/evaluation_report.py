@@ -93,14 +93,19 @@ def joined_report(
     table = pd.DataFrame([_twin_row(evaluation) for evaluation in evaluations])
     twins = Section(
         title="The paper's way and the corrected way",
-        text="In the paper's mode samples are split at random, so those of one person are on both sides; the corrected "
-        "split is by subject. A source's own split is kept in both. Accuracy is the mean over trials or folds with "
-        "its standard deviation.",
+        text=_papers_split(evaluations[0]) + " The corrected split is by subject, unless the source brings its own. "
+        "Accuracy, or Dice, is the mean over trials or folds with its standard deviation.",
         tables=[("By mode", table)],
     )
     kept = [section for section in page.sections if section.title != ACCURACIES]
     now = _accuracies(table_of(accuracies))
     return replace(page, sections=[twins, now, *kept, *itertools.chain(*map(_other_job, others))])
+
+
+def _papers_split(evaluation: Evaluation) -> str:
+    if "dice" in _summary(evaluation):
+        return "In the paper's mode every net is trained, and tested, on all cases: its Dice says nothing of new ones."
+    return "In the paper's mode samples or people are drawn at random, and may be on both sides, or never be tested."
 
 
 def _other_job(evaluation: Evaluation) -> list[Section]:

@@ -18,12 +18,15 @@ from torch import Tensor
 
 from ..protocols import Classifier
 from ..scores import LOGIT, PROBABILITY, ScoreOperator
+from .memory import VOLUME_AXES
 from .occluded import Read, occluded_values, samples_at_once
 from .windows import Extent, Windows, axis_pairs, extent_of, extent_text
 
 Fill = Literal["mean", "mode"]
 Channels = Literal["joint", "single"]
 Direction = Literal["corrected", "paper"]
+MOST_WINDOWS_OF_A_VOLUME = 8192
+"""Each is a run of a network on a volume: more would take hours, without a word."""
 
 _NAME = re.compile(
     r"occlusion_w(\d+(?:x\d+)*)(?:_s(\d+(?:x\d+)*))?(?:_v([^_]+?))?(?:_scan([1-9]\d*))?(_single)?(-paper)?"
@@ -118,7 +121,8 @@ class Occlusion:
 
         Under ``channels="joint"`` all channels of a point get the same value. Of models with
         `interval_logits` only what each window changes is run again.
-        Raises ValueError where a window is larger than the grid, or time no multiple of ``scan``.
+        Raises ValueError where a window is larger than the grid, time no multiple of ``scan``, or a volume has more
+        windows than `MOST_WINDOWS_OF_A_VOLUME`.
         """
         by_class = self._window_values(model, inputs, self._judged_by(score).of_classes)
         # Where the score of every class has been read, the target's is the one at its place.
@@ -162,7 +166,14 @@ class Occlusion:
     def windows_on(self, inputs: Tensor) -> Windows:
         """Where the windows lie on the grid of ``inputs (sample, channel, *grid)``; raises as `attribute`."""
         if self.scan is None:
-            return Windows.on(inputs.shape[2:], self.width, self.stride)
+            windows = Windows.on(inputs.shape[2:], self.width, self.stride)
+            if inputs.dim() == VOLUME_AXES and windows.count > MOST_WINDOWS_OF_A_VOLUME:
+                raise ValueError(
+                    f"{self.name} has {windows.count:,} windows on the grid {windows.grid}; expected at most "
+                    f"{MOST_WINDOWS_OF_A_VOLUME:,}: a stride of half the width, as in occlusion_w10_s5, or "
+                    "occlusion_supervoxels."
+                )
+            return windows
         if inputs.dim() != 3 or inputs.shape[2] % self.scan:
             raise ValueError(
                 f"inputs have shape {tuple(inputs.shape)}; expected (sample, channel, time) with time a multiple of "

@@ -206,6 +206,13 @@ def test_memory_bound_holds(monkeypatch):
     assert max(largest) <= 10
 
 
+def test_a_volume_with_hours_of_windows_is_refused_with_a_way_out():
+    volume, target = torch.zeros(1, 1, 19, 48, 48), torch.tensor([0])
+    with pytest.raises(ValueError, match=r"occlusion_w10 has 15,210 windows .* expected at most 8,192: .*_s5"):
+        attribute(Occlusion(10), Volumes(1, 3), volume, target)
+    assert Occlusion(10, 5).windows_on(volume).count <= 8192
+
+
 def test_loud_evidence_is_high_when_corrected_and_low_on_paper():
     class OnlyStepFive(nn.Module):
         def forward(self, inputs: Tensor) -> Tensor:

@@ -16,10 +16,16 @@ def accuracy_rows(paper: int) -> list[dict[str, Any]]:
     for study in STUDIES.values():
         if study.paper != paper:
             continue
-        measure = "Dice" if study.task == "segmentation" else "accuracy"
+        measure = "Dice in training mode" if study.task == "segmentation" else "accuracy"
         rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root))
         rows.extend(
-            {"study": study.name, "source": known.source, measure: known.accuracy, "note": known.note}
+            {
+                "study": study.name,
+                "source": known.source,
+                measure: known.accuracy,
+                "minutes": known.minutes,
+                "note": known.note,
+            }
             for known in study.published
         )
     return rows

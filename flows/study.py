@@ -23,11 +23,15 @@ Scale = Literal["quick", "full"]
 
 @dataclass(frozen=True)
 class Published:
-    """An accuracy that a paper prints for a data set: whose, and in which words the set is meant."""
+    """An accuracy that a paper prints for a data set: whose, and in which words the set is meant.
+
+    Of a segmentation it is the Dice score in training mode, and ``minutes`` are what a net's training took.
+    """
 
     source: str
     accuracy: float
     note: str = ""
+    minutes: float | None = None
 
 
 class JobPlan(BaseModel):

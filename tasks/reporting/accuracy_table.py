@@ -12,7 +12,7 @@ from prefect import task
 
 from ..evaluating.evaluation import Evaluation
 from ..evaluating.judging import write_csv
-from ..training.fitting import REFERENCE, Training
+from ..training.fitting import REFERENCE, Training, performance_table
 
 COLUMNS = ["study", "source", "accuracy", "SD", "balanced accuracy", "members", "hidden units", "samples", "note"]
 DICE_COLUMNS = [
@@ -39,12 +39,29 @@ def trained_accuracies(study: str, root: Path) -> Iterator[dict[str, Any]]:
             newest[(training.mode, str(training.cohort), str(training.options))] = (training, done)
     for training, done in newest.values():
         numbers = json.loads(done.read_text())
+        source = ", ".join([f"here, {training.mode} mode", *(f"{k} {v}" for k, v in training.options.items())])
+        segments = training.task == "segmentation"
         yield {
-            "source": ", ".join([f"here, {training.mode} mode", *(f"{k} {v}" for k, v in training.options.items())]),
-            **(_dice(training, numbers) if training.task == "segmentation" else _accuracy(training, numbers)),
+            "source": source,
+            **(_dice(training, numbers) if segments else _accuracy(training, numbers)),
             "members": training.members,
             "samples": numbers["samples"],
             "note": training.subset,
+        }
+        if segments:
+            yield from _nets(training, source)
+
+
+def _nets(training: Training, source: str) -> Iterator[dict[str, Any]]:
+    """A row per net, as Table Annex 1 of Tjoa et al. has them."""
+    for _, net in performance_table(training, "members").iterrows():
+        yield {
+            "source": f"{source}, net {net['member']:.0f}",
+            "Dice": net["dice"],
+            "Dice in training mode": net["dice_training_mode"],
+            "minutes": net["minutes"],
+            "width": training.network["arguments"]["width"],
+            "samples": net["samples"],
         }
 
 

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from tasks.reporting.accuracy_table import COLUMNS, table_of, trained_accuracies
 from tasks.training.fitting import REFERENCE, Training
 
@@ -48,8 +50,18 @@ def test_a_segmentation_is_shown_by_its_dice(tmp_path: Path) -> None:
     (folder / REFERENCE).write_text(changed.model_dump_json())
     numbers = {"dice_mean": 0.5, "dice_sd": 0.1, "dice_training_mode": 0.6, "minutes_per_member": 3.0, "samples": 12}
     (folder / "tables" / "performance.json").write_text(json.dumps(numbers))
+    nets = {
+        "member": [0, 1],
+        "samples": [6, 6],
+        "dice": [0.4, 0.6],
+        "dice_training_mode": [0.5, 0.7],
+        "minutes": [2, 4],
+    }
+    pd.DataFrame(nets).to_csv(folder / "tables" / "members.csv", index=False)
     table = table_of([*trained_accuracies("a-study", tmp_path), {"source": "paper", "Dice": 0.55}])
-    assert table["Dice"].tolist() == [0.5, 0.55]
+    assert table["Dice"].tolist() == [0.5, 0.4, 0.6, 0.55]
+    assert table["source"].tolist()[1] == "here, corrected mode, net 0"
+    assert table["minutes"].tolist()[:3] == [3.0, 2.0, 4.0]
     assert (table["Dice in training mode"][0], table["minutes"][0], table["width"][0]) == (0.6, 3.0, 4.0)
     assert "accuracy" not in table
     assert table_of([{"accuracy": 0.9}]).columns.tolist() == COLUMNS

@@ -31,6 +31,12 @@ STUDIES: Mapping[str, Study] = {
 }
 
 
+def leading_studies() -> tuple[str, ...]:
+    """The studies of which none is another's companion, by name: those that `run --study all` runs."""
+    companions = {name for study in STUDIES.values() for name in study.companions}
+    return tuple(name for name in STUDIES if name not in companions)
+
+
 def study_named(name: str) -> Study:
     """The study of that name; raises UsageError naming the known ones."""
     if name not in STUDIES:

@@ -82,12 +82,12 @@ def run(
     set_: Options = None,
 ) -> None:
     """The main job: read, train, register, judge, gate, report. Without --data: PLUMBLINE_DATA, else phantoms."""
-    from .catalogue import STUDIES, study_named
+    from .catalogue import leading_studies, study_named
     from .closing_table import show_outcomes
     from .side_by_side import run_studies
 
     if study == "all":
-        folders = {name: _text(data / name if data else None) for name in STUDIES}
+        folders = {name: _text(data / name if data else None) for name in leading_studies()}
     else:
         folders = {study_named(study).name: _text(data)}
     options = _assignments(set_)

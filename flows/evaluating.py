@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from prefect.states import Completed
@@ -10,7 +11,7 @@ from prefect.states import Completed
 from tasks.alone import alone
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
-from tasks.evaluating.evaluation import Evaluation, Job, configuration_of, version_mode, version_options
+from tasks.evaluating.evaluation import Evaluation, Job, Mode, configuration_of, version_mode, version_options
 from tasks.evaluating.explaining import explain_shard
 from tasks.evaluating.judging import judge
 from tasks.evaluating.ledgering import done_before, entered, finish, record_scores, stamp_checked
@@ -19,7 +20,7 @@ from tasks.evaluating.scoring import score_shard
 from tasks.evaluating.sharing import share_shard, share_shards
 from tasks.publishing.evaluation_run import publish_evaluation
 from tasks.publishing.prefect_artifacts import show_judgement, shown_progress
-from tasks.publishing.registry import VersionRef, download, resolve_for_evaluation
+from tasks.publishing.registry import VersionRef, download, newest_of_mode, resolve_for_evaluation
 from tasks.reporting.accuracy_table import write_accuracy_table
 from tasks.reporting.evaluation_report import write_evaluation_report
 from tasks.settings import Settings
@@ -49,7 +50,7 @@ def evaluate_once(
     """
     chosen = study_named(study).with_options(options or {})
     defined = require_job(chosen, job)
-    data = recordings_given(study, data)
+    data = recordings_given(chosen, data)
     model = resolve_for_evaluation(chosen.name, version)
     if model is None:
         return Completed(name="Skipped", message=f"{study} has no champion or challenger to judge.")
@@ -69,11 +70,11 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
     """The evaluation that the catalogue asks for, of this version on this data; mode and options are the version's."""
     bundle = download(model, Settings().root)
     study = study.with_options(version_options(bundle))
-    plan, cohort = study.plan(data, scale), read_cohort(study, data, scale)
+    plan, cohort, mode = study.plan(data, scale), read_cohort(study, data, scale), version_mode(bundle)
     return Evaluation.plan(
         job=job,
         study=study.name,
-        mode=version_mode(bundle),
+        mode=mode,
         model_name=model.name,
         model_version=model.version,
         bundle=bundle,
@@ -89,8 +90,15 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
             inspected_per_class=plan.inspected_per_class,
             figures=study.figures,
         ),
+        companions=_companions(study, mode, cohort),
         root=Settings().root,
     )
+
+
+def _companions(study: Study, mode: Mode, cohort: Cohort) -> dict[str, Path]:
+    """The newest version of each companion, of the same mode and cohort; one not trained yet is left out."""
+    found = {name: newest_of_mode(name, mode, cohort.digest) for name in study.companions}
+    return {name: download(version, Settings().root) for name, version in found.items() if version is not None}
 
 
 def _require_options(study: Study, model: VersionRef, expected: Mapping[str, str]) -> None:

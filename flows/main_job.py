@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.evaluating.evaluation import Mode
 from tasks.evaluating.judging import judgement
@@ -35,15 +36,15 @@ class Outcome:
 def run_study(
     study: str, data: str | None, scale: Scale, mode: Mode, options: Mapping[str, str] | None = None
 ) -> Outcome:
-    """Runs the whole chain for one study; versions of the paper's mode are judged but not gated.
+    """Runs the whole chain for one study, its companions first; versions of the paper's mode are judged but not gated.
 
     ``options``: of the study, by name; the version remembers them for the jobs.
     """
     started = time.monotonic()
     chosen = study_named(study)
-    trained = train(study, data, scale, mode, dict(options or {}))
-    for job in chosen.jobs:
-        JOBS[job](study, version=trained["version"], data=data, scale=scale)
+    for companion in chosen.companions:
+        _train_and_judge(companion, data, scale, mode, dict(options or {}))
+    trained = _train_and_judge(study, data, scale, mode, dict(options or {}))
     decided = gate(study, trained["version"]) if mode == "corrected" else None
     version = VersionRef.of(trained["name"], trained["version"])
     evaluation = latest_evaluation(study, version, Settings().root)
@@ -62,3 +63,11 @@ def run_study(
             f"report: {evaluation.folder / 'report.html'}",
         ),
     )
+
+
+def _train_and_judge(study: str, data: str | None, scale: Scale, mode: Mode, options: dict[str, str]) -> dict[str, Any]:
+    """One version, judged by every job that is defined for its study; what `train` returns."""
+    trained = train(study, data, scale, mode, options)
+    for job in study_named(study).jobs:
+        JOBS[job](study, version=trained["version"], data=data, scale=scale)
+    return trained

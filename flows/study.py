@@ -123,7 +123,9 @@ class Study(BaseModel):
     ``options``: what a user may choose, the values of each, the default first: `normalisation`, a name in
     ``network_options`` (the network's arguments by value), or an argument of ``read``; ``chosen``: those that differ
     from the default. ``figures``: under which of the paper's numbers a
-    figure is kept. ``published``: accuracies to stand beside ours, the paper's own first.
+    figure is kept. ``published``: accuracies to stand beside ours, the paper's own first. ``recordings``: the study
+    whose recordings and phantom it reads, where not its own. ``companions``: studies on the same recordings, trained
+    and judged before this one, whose inspections ask their networks too.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -146,6 +148,13 @@ class Study(BaseModel):
     quick: Plan
     full: Plan
     chosen: Mapping[str, str] = {}
+    recordings: str = ""
+    companions: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The study whose recordings it reads."""
+        return self.recordings or self.name
 
     @property
     def jobs(self) -> tuple[Job, ...]:

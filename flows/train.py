@@ -37,7 +37,7 @@ def train(
     recordings were quarantined.
     """
     chosen = study_named(study).with_options(options or {})
-    data = recordings_given(study, data)
+    data = recordings_given(chosen, data)
     cohort = read_cohort(chosen, data, scale)
     training = plan_training(chosen, cohort, data, scale, mode)
     with alone(training.key, f"this training of {study}"):
@@ -50,10 +50,10 @@ def train(
     return {**version, "quarantined": len(cohort.quarantine)}
 
 
-def recordings_given(study: str, data: str | None) -> str | None:
+def recordings_given(study: Study, data: str | None) -> str | None:
     """``data``, else the study's folder under the setting `data`; ``None`` means the phantom."""
     root = Settings().data
-    return data if data is not None or root is None else str(root / study)
+    return data if data is not None or root is None else str(root / study.source)
 
 
 def read_cohort(study: Study, data: str | None, scale: Scale) -> Cohort:
@@ -62,9 +62,9 @@ def read_cohort(study: Study, data: str | None, scale: Scale) -> Cohort:
     What had to be quarantined goes into the ledger.
     """
     root = Settings().root
-    recordings = recordings_of(study.name, data, study.write_phantom, root)
+    recordings = recordings_of(study.source, data, study.write_phantom, root)
     read = partial(study.read, **study.plan(data, scale).reading)
-    cohort = Cohort.open(Path(build_cohort(study.name, recordings, read, root)))
+    cohort = Cohort.open(Path(build_cohort(study.source, recordings, read, root)))
     record_quarantine(cohort)
     return cohort
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from models.bundle import LESION, SPLITS_FILE
+from models.bundle import LESION, SPLITS_FILE, VERSION_FILE
 
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of, file_digest
@@ -30,7 +31,10 @@ SELECTION_SEED = 20170523
 
 
 class Evaluation(BaseModel):
-    """One job on one model version, one cohort and one configuration."""
+    """One job on one model version, one cohort and one configuration.
+
+    ``companions``: versions of other studies on the same recordings that the inspections ask too, by study.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,6 +49,7 @@ class Evaluation(BaseModel):
     bundle: Path
     cohort: Path
     configuration: dict[str, Any]
+    companions: dict[str, Path] = {}
 
     @property
     def samples_file(self) -> Path:
@@ -108,11 +113,12 @@ class Evaluation(BaseModel):
         cohort: Cohort,
         configuration: dict[str, Any],
         root: Path,
+        companions: Mapping[str, Path] = MappingProxyType({}),
     ) -> Self:
         """Computes the key and, unless a former run did, writes the table of samples.
 
-        The key is the digest of the job, the mode, the model version with its weights and splits, the cohort,
-        the configuration and the sources of `xai` and `models`. How the work is cut into shards is left out,
+        The key is the digest of the job, the mode, the model version with its weights and splits, its companions, the
+        cohort, the configuration and the sources of `xai` and `models`. How the work is cut into shards is left out,
         because it changes no result.
         """
         decisive = {name: part for name, part in configuration.items() if name != "shard_size"}
@@ -125,6 +131,7 @@ class Evaluation(BaseModel):
             "selection_seed": SELECTION_SEED,
             "configuration": decisive,
             "code": code_digest(),
+            "companions": {name: file_digest(each / VERSION_FILE) for name, each in companions.items()},
         }
         key = digest_of(identity)
         evaluation = cls(
@@ -139,6 +146,7 @@ class Evaluation(BaseModel):
             bundle=bundle,
             cohort=cohort.path,
             configuration=configuration,
+            companions=dict(companions),
         )
         if not evaluation.samples_file.exists():
             evaluation.tables.mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,7 @@ def inspected(evaluation: Evaluation) -> Inspected:
         explainers=tuple(evaluation.configuration.get("explainers", ())),
         shares=read_shares(evaluation),
         demographics=evaluation.configuration.get("demographics"),
+        companions={name: load_bundle(folder) for name, folder in evaluation.companions.items()},
     )
 
 

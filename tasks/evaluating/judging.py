@@ -60,7 +60,7 @@ def judge(evaluation: Evaluation) -> None:
 def inference_scores(evaluation: Evaluation) -> pd.DataFrame:
     """Subject means over the classes that have enough subjects: subject, explainer, metric, baseline, value."""
     scores = subject_scores(evaluation)
-    scores = scores[~scores["label"].isin(few_subject_labels(evaluation))].assign(
+    scores = scores[~scores["label"].isin(labels_left_out(evaluation))].assign(
         total=lambda table: table["value"] * table["n"]
     )
     cells = ["subject", "explainer", "metric", "baseline"]
@@ -74,10 +74,11 @@ def few_subject_classes(evaluation: Evaluation) -> list[str]:
     return list(scarce_classes(cohort.samples, cohort.classes, FEWEST_SUBJECTS_PER_CLASS))
 
 
-def few_subject_labels(evaluation: Evaluation) -> list[int]:
-    """The same classes as labels."""
+def labels_left_out(evaluation: Evaluation) -> list[int]:
+    """The same classes as labels; none where nothing else was judged: then means are shown, without intervals."""
     classes = Cohort.open(evaluation.cohort).classes
-    return [classes.index(name) for name in few_subject_classes(evaluation)]
+    few = [classes.index(name) for name in few_subject_classes(evaluation)]
+    return few if set(evaluation.samples()["label"]) - set(few) else []
 
 
 def subjects_by_explainer(scores: pd.DataFrame, metric: str, baseline: str) -> pd.DataFrame:
@@ -160,7 +161,7 @@ def curve_table(evaluation: Evaluation) -> pd.DataFrame:
     curves = subject_curves(evaluation)
     if curves.empty:
         return curves
-    curves = curves[~curves["label"].isin(few_subject_labels(evaluation))]
+    curves = curves[~curves["label"].isin(labels_left_out(evaluation))]
     cells = ["explainer", "baseline", "order", "fraction"]
     total = curves.assign(logit=curves["logit"] * curves["n"]).groupby([*cells, "subject"], observed=True)
     sums = total[["logit", "n"]].sum().reset_index()

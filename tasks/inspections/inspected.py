@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Inspected:
     (sample, member, part) tells what each member has seen. ``per_class`` bounds how many samples of a class an
     inspection takes, so that its cost is known. ``explainers`` are the job's. ``shares``: a row per tested sample,
     explainer and part of the input, with the facts of sample and subject; ``demographics``: what is regressed on what.
+    ``companions``: versions of other studies on the same recordings and splits, by study.
     """
 
     cohort: Cohort
@@ -37,6 +38,7 @@ class Inspected:
     explainers: tuple[str, ...] = ()
     shares: pd.DataFrame | None = None
     demographics: Mapping[str, Any] | None = None
+    companions: Mapping[str, Bundle] = field(default_factory=dict)
 
     def shares_taken(self) -> pd.DataFrame:
         """The table of shares; ValueError where the job takes none."""

@@ -123,8 +123,7 @@ def ship_code(folder: Path) -> Path:
 
 def find_version(name: str, key: str) -> VersionRef | None:
     """The newest version that carries this key as its tag, if any."""
-    found = mlflow.MlflowClient().search_model_versions(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
-    return VersionRef._from(max(found, key=lambda each: int(each.version))) if found else None
+    return _newest(f"name = '{name}' and tags.`{KEY_TAG}` = '{key}'")
 
 
 def resolve(reference: str) -> VersionRef:
@@ -150,6 +149,12 @@ def resolve_for_evaluation(name: str, version: str | None) -> VersionRef | None:
     if version is not None:
         return VersionRef.of(name, version)
     return _of_alias(name, "champion") or _of_alias(name, "challenger")
+
+
+def newest_of_mode(name: str, mode: str, cohort_digest: str) -> VersionRef | None:
+    """The newest version that was trained in a mode on a cohort, if any."""
+    wanted = f"name = '{name}' and tags.`plumbline.mode` = '{mode}' and tags.`plumbline.cohort` = '{cohort_digest}'"
+    return _newest(wanted)
 
 
 def resolve_for_gate(name: str, version: str | None) -> VersionRef:
@@ -183,6 +188,11 @@ def download(version: VersionRef, root: Path) -> Path:
             if not (folder / VERSION_FILE).exists():
                 raise
     return folder
+
+
+def _newest(wanted: str) -> VersionRef | None:
+    found = mlflow.MlflowClient().search_model_versions(wanted)
+    return VersionRef._from(max(found, key=lambda each: int(each.version))) if found else None
 
 
 def _of_alias(name: str, alias: str) -> VersionRef | None:

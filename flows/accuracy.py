@@ -17,13 +17,17 @@ def accuracy_rows(paper: int) -> list[dict[str, Any]]:
         if study.paper != paper:
             continue
         measure = "Dice in training mode" if study.task == "segmentation" else "accuracy"
-        rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root))
+        averages = any(known.f1 is not None for known in study.published)
+        rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root, averages))
         rows.extend(
             {
                 "study": study.name,
                 "source": known.source,
                 measure: known.accuracy,
                 "minutes": known.minutes,
+                "precision": known.precision,
+                "recall": known.recall,
+                "F1": known.f1,
                 "note": known.note,
             }
             for known in study.published

@@ -26,12 +26,16 @@ class Published:
     """An accuracy that a paper prints for a data set: whose, and in which words the set is meant.
 
     Of a segmentation it is the Dice score in training mode, and ``minutes`` are what a net's training took.
+    ``precision``, ``recall`` and ``f1`` are averages over classes, where the paper prints them.
     """
 
     source: str
     accuracy: float
     note: str = ""
     minutes: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
 
 
 class JobPlan(BaseModel):

@@ -15,6 +15,7 @@ import torch
 
 from models.bundle import Bundle, load_bundle
 
+from .averaged_scores import averaged_scores
 from .confusions import (
     Counts,
     Values,
@@ -87,7 +88,7 @@ def performance_tables(
     """The headline numbers and the tables, by name.
 
     Tables: ``members``, ``classes`` and ``confusion``; ``member_classes`` and ``member_confusion`` hold the latter
-    two of every member.
+    two of every member. ``averaged_scores``: precision, recall and F1 over classes, see there.
 
     Headline: ``accuracy``, ``balanced_accuracy_all_classes``, ``macro_f1`` and Cohen's ``kappa`` over all test
     samples, each with ``<name>_mean`` and ``<name>_sd`` over members (the paper's Table 1), accuracy and kappa with
@@ -118,6 +119,7 @@ def performance_tables(
         "members": members,
         "classes": class_table(known, classes, intervals=True),
         "confusion": confusion(known, classes),
+        "averaged_scores": averaged_scores(known, classes),
         "member_classes": _by_member(known, classes, class_table),
         "member_confusion": _by_member(known, classes, confusion),
     }

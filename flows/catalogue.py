@@ -33,7 +33,7 @@ STUDIES: Mapping[str, Study] = {
 
 def leading_studies() -> tuple[str, ...]:
     """The studies of which none is another's companion, by name: those that `run --study all` runs."""
-    companions = {name for study in STUDIES.values() for name in study.companions}
+    companions = {name for study in STUDIES.values() for name in study.companions.values()}
     return tuple(name for name in STUDIES if name not in companions)
 
 

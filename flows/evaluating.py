@@ -97,8 +97,8 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
 
 def _companions(study: Study, mode: Mode, cohort: Cohort) -> dict[str, Path]:
     """The newest version of each companion, of the same mode and cohort; one not trained yet is left out."""
-    found = {name: newest_of_mode(name, mode, cohort.digest) for name in study.companions}
-    return {name: download(version, Settings().root) for name, version in found.items() if version is not None}
+    found = {role: newest_of_mode(name, mode, cohort.digest) for role, name in study.companions.items()}
+    return {role: download(version, Settings().root) for role, version in found.items() if version is not None}
 
 
 def _require_options(study: Study, model: VersionRef, expected: Mapping[str, str]) -> None:

@@ -42,7 +42,7 @@ def run_study(
     """
     started = time.monotonic()
     chosen = study_named(study)
-    for companion in chosen.companions:
+    for companion in chosen.companions.values():
         _train_and_judge(companion, data, scale, mode, dict(options or {}))
     trained = _train_and_judge(study, data, scale, mode, dict(options or {}))
     decided = gate(study, trained["version"]) if mode == "corrected" else None

@@ -128,8 +128,8 @@ class Study(BaseModel):
     ``network_options`` (the network's arguments by value), or an argument of ``read``; ``chosen``: those that differ
     from the default. ``figures``: under which of the paper's numbers a
     figure is kept. ``published``: accuracies to stand beside ours, the paper's own first. ``recordings``: the study
-    whose recordings and phantom it reads, where not its own. ``companions``: studies on the same recordings, trained
-    and judged before this one, whose inspections ask their networks too.
+    whose recordings and phantom it reads, where not its own. ``companions``: by role, studies on the same recordings
+    that are trained and judged before this one, and whose networks its inspections ask too.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -153,7 +153,7 @@ class Study(BaseModel):
     full: Plan
     chosen: Mapping[str, str] = {}
     recordings: str = ""
-    companions: tuple[str, ...] = ()
+    companions: Mapping[str, str] = {}
 
     @property
     def source(self) -> str:

@@ -33,7 +33,7 @@ SELECTION_SEED = 20170523
 class Evaluation(BaseModel):
     """One job on one model version, one cohort and one configuration.
 
-    ``companions``: versions of other studies on the same recordings that the inspections ask too, by study.
+    ``companions``: versions of other studies on the same recordings that the inspections ask too, by role.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -27,7 +27,7 @@ class Inspected:
     (sample, member, part) tells what each member has seen. ``per_class`` bounds how many samples of a class an
     inspection takes, so that its cost is known. ``explainers`` are the job's. ``shares``: a row per tested sample,
     explainer and part of the input, with the facts of sample and subject; ``demographics``: what is regressed on what.
-    ``companions``: versions of other studies on the same recordings and splits, by study.
+    ``companions``: versions of other studies on the same recordings and splits, by role.
     """
 
     cohort: Cohort

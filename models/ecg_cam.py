@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from .arguments import require_positive, require_rate
+from .pieces import changed, mean_over_time
 from .residual import KERNEL, ResidualUnit
 
 Alignment = Literal["exact", "legacy"]
@@ -64,6 +66,19 @@ class ECGCAM(nn.Module):
     def features(self, inputs: Tensor) -> Tensor:
         """The maps ``(sample, feature, column)`` whose means over columns the classifier weighs."""
         return self.norm(self.units(self.stem(self.padding(inputs))))
+
+    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
+
+        ``inputs`` and ``replacement`` are ``(sample, channel, time)``; for interval ``k`` the steps
+        ``starts[k]`` to ``stops[k] - 1`` come from ``replacement``. Only what the interval can reach is computed
+        again. Dropout is off and no gradient is kept. Raises ValueError where a start lies outside the window.
+        """
+        _require_whole_columns(self, (inputs,))
+        layers = [self.padding, self.stem, self.units, self.norm]
+        means = changed(layers, inputs, replacement, starts, stops, read=mean_over_time)
+        with torch.no_grad():
+            return self.classifier(means)
 
     def columns_to_points(self, heat: Tensor) -> Tensor:
         """One value per column ``(sample, column)`` as one per point ``(sample, time)``, by linear interpolation.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from .arguments import require_positive, require_rate
+from .arguments import require_positive, require_rate, require_starts
 
 POINTS = 72
 """Of one step: 720 points are 10 steps, as the paper prints."""
 DENSE = (500, 100)
 """Units of the perceptron's hidden layers."""
+ROWS_AT_ONCE = 1024
+"""Copies of an input that pass through the LSTM together, at most."""
 
 
 class LastStep(nn.Module):
@@ -24,8 +27,27 @@ class LastStep(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """What the last layer says after the last step."""
-        steps = inputs.unflatten(2, (-1, POINTS)).transpose(1, 2).flatten(2)
-        return self.lstm(steps)[0][:, -1]
+        return self.lstm(_steps(inputs))[0][:, -1]
+
+    def of_intervals(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Last outputs ``(interval, sample, unit)`` of inputs in which one interval of time is replaced.
+
+        As `ECGLSTM.interval_logits`. Before the step in which its interval starts, a copy has the original's state.
+        """
+        samples, points = len(inputs), inputs.shape[2]
+        clock = torch.arange(points, device=inputs.device)
+        original = _steps(inputs)
+        found = inputs.new_empty(len(starts), samples, self.lstm.hidden_size)
+        state: tuple[Tensor, Tensor] | None = None
+        for step in range(points // POINTS):
+            (some,) = torch.nonzero(starts // POINTS == step, as_tuple=True)
+            for part in some.split(max(1, ROWS_AT_ONCE // samples)):
+                inside = (clock >= starts[part, None]) & (clock < stops[part, None])
+                copies = torch.where(inside[:, None, None], replacement, inputs)[..., step * POINTS :].flatten(0, 1)
+                branched = None if state is None else tuple(each.repeat(1, len(part), 1) for each in state)
+                found[part] = self.lstm(_steps(copies), branched)[0][:, -1].unflatten(0, (len(part), samples))
+            state = self.lstm(original[:, step : step + 1], state)[1]
+        return found
 
 
 class ECGLSTM(nn.Module):
@@ -58,6 +80,23 @@ class ECGLSTM(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(sample, class)``."""
         return self.head(self.dropout(self.recurrent(inputs)))
+
+    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
+
+        ``inputs`` and ``replacement`` are ``(sample, channel, time)``; for interval ``k`` the steps
+        ``starts[k]`` to ``stops[k] - 1`` come from ``replacement``. Dropout is off and no gradient is kept.
+        Raises ValueError where a start lies outside the window.
+        """
+        _require_whole_steps(self, (inputs,))
+        require_starts(starts, inputs)
+        with torch.no_grad():
+            return self.head(self.recurrent.of_intervals(inputs, replacement, starts, stops))
+
+
+def _steps(inputs: Tensor) -> Tensor:
+    """Signals ``(sample, channel, time)`` as steps ``(sample, step, channel * POINTS)``."""
+    return inputs.unflatten(2, (-1, POINTS)).transpose(1, 2).flatten(2)
 
 
 def perceptron(entering: int, classes: int, legacy_linear_fc: bool) -> nn.Sequential:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .arguments import require_positive, require_rate
 from .ecg_lstm import POINTS, LastStep, perceptron
+from .pieces import all_positions, changed
 from .residual import ResidualUnit
 
 INCEPTION = (15, 17, 19, 21)
@@ -55,7 +56,7 @@ class ECGNet(nn.Module):
                 f"window is {window}; expected a multiple of {POINTS} of at least {self._shrinks} points for depth "
                 f"{depth}."
             )
-        self.stem = _Inception(channels, width)
+        self.stem = nn.Sequential(_Inception(channels, width), nn.BatchNorm1d(width), nn.ReLU())
         filters = [width * (1 + unit // WIDER_EVERY) for unit in range(depth + 1)]
         self.units = nn.Sequential(
             *(
@@ -74,9 +75,26 @@ class ECGNet(nn.Module):
         columns = self.norm(self.units(self.stem(inputs)))
         return self.head(torch.cat([columns.flatten(1), self.recurrent(inputs)], dim=1))
 
+    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
+
+        ``inputs`` and ``replacement`` are ``(sample, channel, time)``; for interval ``k`` the steps
+        ``starts[k]`` to ``stops[k] - 1`` come from ``replacement``. Of the convolutions only what the interval can
+        reach is computed again. Dropout is off and no gradient is kept. Raises ValueError where a start lies outside
+        the window.
+        """
+        _require_the_window(self, (inputs,))
+        layers = [self.stem, self.units, self.norm]
+        columns = changed(layers, inputs, replacement, starts, stops, read=all_positions)
+        with torch.no_grad():
+            last = self.recurrent.of_intervals(inputs, replacement, starts, stops)
+            return self.head(torch.cat([columns, last], dim=2))
+
 
 class _Inception(nn.Module):
     """Convolutions of several kernels over the same signal, one behind the other: ``(sample, width, time)``."""
+
+    joined = True
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -84,12 +102,12 @@ class _Inception(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels, filters, kernel, padding=kernel // 2) for kernel in INCEPTION
         )
-        self.norm = nn.BatchNorm1d(width)
-        self.activation = nn.ReLU()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        beside = torch.cat([convolution(inputs) for convolution in self.convolutions], dim=1)
-        return self.activation(self.norm(beside))
+        return torch.cat([convolution(inputs) for convolution in self.convolutions], dim=1)
+
+    def branches(self) -> tuple[nn.Module, ...]:
+        return tuple(self.convolutions)
 
 
 def _require_the_window(network: ECGNet, arguments: tuple[Tensor, ...]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .arguments import require_positive, require_rate
+from .pieces import changed, mean_over_time
 
 KERNEL = 16
 WIDER_EVERY = 4
@@ -51,10 +53,27 @@ class Hannun(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(sample, class)``."""
-        missing = -inputs.shape[2] % self._multiple
-        padded = pad(inputs, (missing // 2, missing - missing // 2))
         # the head is linear: mapping the mean once equals the mean of the steps' scores
+        padded = pad(inputs, self._margins(inputs))
         return self.head(self.end(self.blocks(self.stem(padded))).mean(2))
+
+    def interval_logits(self, inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
+        """Logits ``(interval, sample, class)`` of inputs in which one interval of time is replaced.
+
+        ``inputs`` and ``replacement`` are ``(sample, channel, time)``; for interval ``k`` the steps
+        ``starts[k]`` to ``stops[k] - 1`` come from ``replacement``. Only what the interval can reach is computed
+        again. Dropout is off and no gradient is kept. Raises ValueError where a start lies outside the window.
+        """
+        _require_points(self, (inputs,))
+        layers = [nn.ZeroPad1d(self._margins(inputs)), self.stem, self.blocks, self.end]
+        means = changed(layers, inputs, replacement, starts, stops, read=mean_over_time)
+        with torch.no_grad():
+            return self.head(means)
+
+    def _margins(self, inputs: Tensor) -> tuple[int, int]:
+        """Zeros before and after the window."""
+        missing = -inputs.shape[2] % self._multiple
+        return missing // 2, missing - missing // 2
 
 
 class _Block(nn.Module):
@@ -68,12 +87,19 @@ class _Block(nn.Module):
             *(*_activation(leaving), nn.Dropout(dropout)),
             *_convolution(leaving, leaving),
         )
-        self.pool = nn.MaxPool1d(2) if halves else nn.Identity()
-        self._added = leaving - entering
+        self.shortcut = nn.Sequential(
+            *([nn.MaxPool1d(2)] if halves else []),
+            # filters of zeros: a signal counts as an image of filters by time
+            *([nn.ZeroPad2d((0, 0, 0, leaving - entering))] if entering != leaving else []),
+        )
+
+    joined = False
 
     def forward(self, inputs: Tensor) -> Tensor:
-        shortcut = pad(self.pool(inputs), (0, 0, 0, self._added)) if self._added else self.pool(inputs)
-        return self.body(inputs) + shortcut
+        return self.body(inputs) + self.shortcut(inputs)
+
+    def branches(self) -> tuple[nn.Module, ...]:
+        return self.body, self.shortcut
 
 
 def _activation(filters: int) -> tuple[nn.Module, ...]:

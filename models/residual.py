@@ -30,9 +30,15 @@ class ResidualUnit(nn.Module):
             *([nn.Conv1d(entering, leaving, 1)] if entering != leaving else []),
         )
 
+    joined = False
+
     def forward(self, inputs: Tensor) -> Tensor:
         """The sum of both branches."""
         return self.body(inputs) + self.shortcut(inputs)
+
+    def branches(self) -> tuple[nn.Module, ...]:
+        """What is added up."""
+        return self.body, self.shortcut
 
 
 def _activation(filters: int, dropout: float) -> list[nn.Module]:

@@ -6,11 +6,25 @@ from typing import Any
 
 from torch import nn
 
+from .crnn import CRNN
+from .ecg_cam import ECGCAM
+from .ecg_lstm import ECGLSTM
+from .ecgnet import ECGNet
+from .hannun import Hannun
 from .lstm import LSTMClassifier
 from .sleep_cnn import SleepCNN
 from .unet import UNet3d
 
-NETWORKS: dict[str, type[nn.Module]] = {"lstm": LSTMClassifier, "sleep-cnn": SleepCNN, "unet3d": UNet3d}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "crnn": CRNN,
+    "ecg-cam": ECGCAM,
+    "ecg-lstm": ECGLSTM,
+    "ecgnet": ECGNet,
+    "hannun": Hannun,
+    "lstm": LSTMClassifier,
+    "sleep-cnn": SleepCNN,
+    "unet3d": UNet3d,
+}
 """Every network by the name that a version on disk gives."""
 
 

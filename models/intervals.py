@@ -12,6 +12,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from .arguments import require_starts
+
 
 def summed_hidden(
     layers: Iterable[nn.LSTM], inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor
@@ -22,10 +24,8 @@ def summed_hidden(
     ``starts[k]`` to ``stops[k] - 1`` from ``replacement``. ``starts`` and ``stops`` are ``(interval,)``
     int64, with ``0 <= start < time``; an interval with ``stop <= start`` leaves the inputs unchanged.
     """
-    samples, _, steps = inputs.shape
-    outside = (starts < 0) | (starts >= steps)
-    if outside.any():
-        raise ValueError(f"starts holds {int(starts[outside][0])}; expected 0 to {steps - 1}.")
+    samples = len(inputs)
+    require_starts(starts, inputs)
     order = starts.argsort(stable=True)
     with torch.inference_mode():
         rows = samples * (len(starts) + 1)

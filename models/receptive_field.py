@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d
 
+from .arguments import require_starts
+
 ROWS_AT_ONCE = 128
 """Pieces that pass through the layers together: few enough to stay in a processor's cache."""
 
@@ -67,9 +69,7 @@ def changed_maxima(
     ``starts[k]`` to ``stops[k] - 1`` from ``replacement``. ``starts`` and ``stops`` are ``(interval,)``
     int64, with ``0 <= start < time``; an interval with ``stop <= start`` leaves the inputs unchanged.
     """
-    outside = (starts < 0) | (starts >= inputs.shape[2])
-    if outside.any():
-        raise ValueError(f"starts holds {int(starts[outside][0])}; expected 0 to {inputs.shape[2] - 1}.")
+    require_starts(starts, inputs)
     steps = _as_images(layers)
     whole = _run(first, steps, inputs)
     begin, count = field.reached(starts, stops, whole.shape[2])

@@ -95,17 +95,23 @@ class Learner(LightningModule):
         return float(torch.cat(self.scores).cpu().double().nanmean())
 
     def configure_optimizers(self) -> Any:
-        """Adam, with the learning rate falling linearly step by step if the recipe says so.
+        """The recipe's optimiser, with the learning rate falling linearly step by step if the recipe says so.
 
         After a plateau `Progress` lowers it: Lightning steps such schedulers after the checkpoint is written, and
         a resumed training would miss one.
         """
-        adam = torch.optim.Adam(self.network.parameters(), lr=self._recipe.learning_rate, betas=self._recipe.betas)
+        optimiser = self._optimiser()
         if self._recipe.decay != "linear":
-            return adam
+            return optimiser
         steps = self._recipe.epochs * len(self._batches)
-        falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1.0 - min(step, steps) / steps)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
+        falling = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1.0 - min(step, steps) / steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        recipe, parameters = self._recipe, self.network.parameters()
+        if recipe.optimiser == "sgd":
+            return torch.optim.SGD(parameters, lr=recipe.learning_rate, momentum=recipe.momentum)
+        return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=recipe.betas)
 
 
 def reductions(merits: Sequence[float]) -> int:

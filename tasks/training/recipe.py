@@ -10,7 +10,7 @@ from .objectives import Loss
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: Adam with ``betas`` on the cross-entropy of the classes.
+    """How a network is trained: on the cross-entropy of the classes, by Adam with ``betas`` or SGD with ``momentum``.
 
     Of a segmentation the voxels are classified, and ``loss`` may add the soft Dice of the lesion.
     ``monitor`` judges the epochs: the lowest validation loss is best, or the highest validation accuracy, of a
@@ -22,7 +22,8 @@ class Recipe:
     most so many of each class, drawn once (None: all). ``class_weights``: a sample counts the more in the training
     loss the rarer its class, samples / (classes * samples of its class); validation counts all alike.
 
-    ValueError: ``class_weights`` and ``per_class`` both even the classes out; expected one of them at most.
+    ValueError: ``class_weights`` and ``per_class`` both even the classes out; expected one of them at most. Adam has
+    no ``momentum``.
     """
 
     learning_rate: float
@@ -37,9 +38,13 @@ class Recipe:
     monitor: Literal["validation_loss", "validation_accuracy", "validation_dice"] = "validation_loss"
     loss: Loss = "cross_entropy"
     betas: tuple[float, float] = (0.9, 0.999)
+    optimiser: Literal["adam", "sgd"] = "adam"
+    momentum: float = 0.0
 
     def __post_init__(self) -> None:
         if self.class_weights == "balanced" and self.per_class is not None:
             raise ValueError(
                 f"class_weights is 'balanced' and per_class {self.per_class}; expected one of them at most."
             )
+        if self.optimiser == "adam" and self.momentum:
+            raise ValueError(f"momentum is {self.momentum} for optimiser 'adam'; expected 0, or optimiser 'sgd'.")

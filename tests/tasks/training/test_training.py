@@ -351,6 +351,50 @@ def test_a_narrow_sleep_network_learns_to_tell_frequencies(tmp_path: Path) -> No
     assert history(tmp_path)["validation_accuracy"].max() > 0.9
 
 
+SGD_RECIPE = replace(
+    RECIPE, optimiser="sgd", momentum=0.7, decay="none", learning_rate=5e-3, batch_size=16, dropout=0.1
+)
+
+
+def test_sgd_follows_the_running_mean_of_gradients() -> None:
+    """The oracle: two steps of heavy-ball momentum, written out."""
+    torch.manual_seed(0)
+    network = torch.nn.Linear(4, 3)
+    inputs, labels = torch.randn(2, 9, 4), torch.arange(9) % 3
+    batches = windows.Batches(windows.Windows(inputs[0, :, None], labels), SGD_RECIPE, seed=0)
+    learner = Learner(network, SGD_RECIPE, objective("classification", "cross_entropy"), 0, batches, None)
+    optimiser = learner.configure_optimizers()
+    expected, velocity = network.weight.detach().clone(), torch.zeros(3, 4)
+    for part in inputs:
+        optimiser.zero_grad()
+        learner.training_step((part, labels), 0).backward()
+        velocity = 0.7 * velocity + network.weight.grad
+        expected -= 5e-3 * velocity
+        optimiser.step()
+        torch.testing.assert_close(network.weight.detach(), expected)
+
+
+def test_a_residual_network_learns_by_sgd_and_is_kept_as_it_is_used(tmp_path: Path) -> None:
+    """Its batch norms and dropout behave at validation as they do when the version is loaded."""
+    cohort = Waves()
+    cohort._signals = np.repeat(cohort._signals, 4, axis=2)  # long enough for the network
+    arguments = {"channels": 1, "classes": 3, "width": 4, "depth": 2}
+    config = replace(CONFIG, network="ecg-cam", arguments=arguments, window=240)
+    fit_member(cohort, SPLIT, config, replace(SGD_RECIPE, monitor="validation_accuracy"), tmp_path, seed=1)
+    best = history(tmp_path)["validation_accuracy"].max()
+    assert best > 0.9
+    member, rows = trained_network(tmp_path, config), SPLIT.validation
+    assert not member.training
+    with torch.no_grad():
+        guesses = member(normalise(torch.from_numpy(cohort.signals(rows)), "zscore")).argmax(1).numpy()
+    assert (guesses == cohort.samples["label"].to_numpy()[rows]).mean() == pytest.approx(best)
+
+
+def test_adam_refuses_a_momentum() -> None:
+    with pytest.raises(ValueError, match=r"momentum is 0\.7 for optimiser 'adam'; expected 0"):
+        replace(RECIPE, momentum=0.7)
+
+
 def test_a_recipe_evens_the_classes_out_once_only() -> None:
     with pytest.raises(ValueError, match="class_weights is 'balanced' and per_class 80"):
         replace(RECIPE, class_weights="balanced")

@@ -34,18 +34,14 @@ class Role:
     rests: bool = False
 
 
+LEAD_II = r"(ECG )?(lead )?(ML)?II"
+OTHER_LEADS = (r"(ECG )?(lead )?(ML)?(I|III)", r"(ECG )?V\d?", r"MCL\d?", r"aV[RLF]")
+"""Patterns of the names of leads."""
 _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 _MMHG = {"mmHg": 1.0, "kPa": 7.50061683}
 ROLES = {
     "ECG": Role(
-        names=(
-            r"(ECG )?(lead )?(ML)?II",
-            r"ECG ?\d*",
-            r"(ECG )?(lead )?(ML)?(I|III)",
-            r"(ECG )?V\d?",
-            r"MCL\d?",
-            r"aV[RLF]",
-        ),
+        names=(LEAD_II, r"ECG ?\d*", *OTHER_LEADS),
         unit="mV",
         factors=_MILLIVOLTS,
     ),

@@ -33,7 +33,9 @@ _FEWEST_BEATS = 4
 _STRETCH = 4096
 """Beats delineated at once, which bounds the memory; half an hour is one stretch."""
 _MARGIN = 2.0
-"""Seconds of signal around a stretch."""
+"""Seconds of signal around a stretch or a block."""
+_BLOCK, _AROUND = 64, 2
+"""Beats delineated at once where few of many are wanted, and how many more on either side."""
 
 
 def delineate(signal: NDArray[np.float64], rate: int, peaks: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -56,6 +58,24 @@ def delineate(signal: NDArray[np.float64], rate: int, peaks: NDArray[np.int64]) 
             except (ArithmeticError, IndexError, TypeError, ValueError):
                 continue  # neurokit2 did not foresee these beats: their waves stay unknown
     return waves[beats]
+
+
+def delineate_some(
+    signal: NDArray[np.float64], rate: int, peaks: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """As `delineate`, of the ``wanted`` places in ``peaks`` and perhaps others; NaN where nothing was looked for.
+
+    ``peaks (beat,)`` ascend. Beats are delineated in fixed blocks, so that what is found for one does not depend on
+    which others are wanted; a day of ECG of which few beats are wanted takes a part of the time.
+    """
+    waves = np.full((len(peaks), len(WAVES), 2), np.nan)
+    margin = round(_MARGIN * rate)
+    for first in np.unique(wanted // _BLOCK) * _BLOCK:
+        before, beyond = max(0, first - _AROUND), min(len(peaks), first + _BLOCK + _AROUND)
+        low, high = max(0, int(peaks[before]) - margin), int(peaks[beyond - 1]) + margin
+        found = low + delineate(signal[low:high], rate, peaks[before:beyond] - low)
+        waves[first : first + _BLOCK] = found[first - before :][:_BLOCK]
+    return waves
 
 
 def wavelet_scales(signal: NDArray[np.float64], count: int) -> NDArray[np.float64]:

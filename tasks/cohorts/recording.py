@@ -12,6 +12,7 @@ import numpy as np
 import wfdb.processing
 from numpy.typing import NDArray
 
+from .beat_symbols import BEAT_SYMBOLS
 from .channel_roles import ROLES, STAND_INS, assign
 from .dreams_spindles import CHANNEL as UNNAMED_EEG
 from .dreams_spindles import derivation_in
@@ -27,7 +28,6 @@ from .wfdb_files import folder_of_records, inside, read_annotations, read_header
 from .wfdb_segments import open_record
 
 EDF_SUFFIX = ".edf"
-BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ!")
 
 
 @dataclass(frozen=True)

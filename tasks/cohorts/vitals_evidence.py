@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from .errors import UnusableRecording
 from .vitals_windows import Source
-from .wfdb_files import inside, read_marks
+from .wfdb_files import REMARK, inside, read_marks
 
 EVIDENCE = "evd"
-"""Extension of the evidence marks: "(" to ")", both ends included."""
-_NOTE = '"'
-"""The symbol of a remark; a file with nothing else says that there is no evidence."""
+"""Extension of the evidence marks: "(" to ")", both ends included; nothing but remarks: there is no evidence."""
 
 
 def read_evidence_marks(root: Path, source: Source) -> dict[int, NDArray[np.int64]] | None:
@@ -22,8 +20,8 @@ def read_evidence_marks(root: Path, source: Source) -> dict[int, NDArray[np.int6
     record = source.record
     if not inside(root, f"{record.name}.{EVIDENCE}").exists():
         return None
-    samples, symbols, numbers = read_marks(root, record.name, EVIDENCE, record.rate, record.frames)
-    is_mark = np.array([symbol != _NOTE for symbol in symbols], dtype=bool)
+    samples, symbols, numbers, _ = read_marks(root, record.name, EVIDENCE, record.rate, record.frames)
+    is_mark = np.array([symbol != REMARK for symbol in symbols], dtype=bool)
     marks = {}
     for number in np.unique(numbers[is_mark]):
         own = np.flatnonzero(is_mark & (numbers == number))

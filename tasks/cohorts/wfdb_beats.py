@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .beat_symbols import BEAT_SYMBOLS, FLUTTER
 from .delineation import WAVES, delineate
+from .ecg_windows import BEATS, EcgWindows, evidence_mask, wave_columns
 from .errors import UnusableRecording
-from .recording import BEAT_SYMBOLS
+from .leads import channel_of
 from .resampling import moved, resampled
 from .store import Cohort, write_cohort
 from .subject_facts import Subject, combined, read_subject_table
-from .wfdb_files import folder_of_records, inside, read_annotations, read_header, read_lead, record_names
+from .wfdb_files import folder_of_records, read_annotations, read_header, read_lead, record_names
 from .writer import CohortDescription, Quarantined, Recorded
 
 Lead = Literal["MLII", "channel0"]
@@ -27,10 +27,6 @@ RATE = 360
 """Hertz: MIT-BIH's own rate, to which every other one is resampled."""
 BEAT_NAMES = {"N": "normal", "L": "LBBB", "R": "RBBB", "/": "paced"}
 V_NAMES = {"V": "PVC", "!": "flutter"}
-BEATS, EVIDENCE = "atr", "evd"
-"""Extensions of the beat annotations and of the evidence marks, "(" to ")", both ends included."""
-FLUTTER = "!"
-"""A wave of ventricular flutter, counted as a beat, but it has neither P nor QRS nor T."""
 _BLOCK = 4096
 
 
@@ -107,13 +103,13 @@ def _stream(
 def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows) -> Iterator[Recorded]:
     """The record's beats in blocks; everything that can be wrong is found before the first one."""
     header = read_header(root, record)
-    channel = _channel(header.sig_name, cut.lead)
+    channel = channel_of(header.sig_name, cut.lead)
     samples, symbols = read_annotations(root, record, BEATS, header)
-    marks = _evidence_marks(root, record, header)
     signal, ratio = resampled(read_lead(root, record, header, channel), header.fs, RATE)
     wanted = np.array([symbol in cut.symbols for symbol in symbols], dtype=bool)
     labels = np.array([cut.symbols.index(s) for s in symbols if s in cut.symbols], dtype=np.int64)
-    windows = _Windows(signal, None if marks is None else _mask(marks, ratio, len(signal)), cut.window)
+    evidence = evidence_mask(root, record, header, ratio, len(signal))
+    windows = EcgWindows(signal, cut.window)
     starts = moved(samples[wanted], ratio) - cut.window // 2
     kept, dropped = windows.usable(starts)
     waves = _waves(signal, moved(samples, ratio), symbols)[wanted] - starts[:, None, None]
@@ -127,8 +123,8 @@ def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows)
             signals=windows.signals(starts[block]),
             labels=labels[block],
             onsets=samples[wanted][block],
-            evidence=windows.evidence(starts[block]),
-            columns={"lead": header.sig_name[channel]} | _wave_columns(waves[block], cut.window),
+            evidence=None if evidence is None else windows.masks(evidence, starts[block]),
+            columns={"lead": header.sig_name[channel]} | wave_columns(waves[block], cut.window),
             dropped=dropped if first == 0 else {},
         )
 
@@ -139,62 +135,3 @@ def _waves(signal: NDArray[np.float64], samples: NDArray[np.int64], symbols: lis
     waves = np.full((len(samples), len(WAVES), 2), np.nan)
     waves[beats] = delineate(signal, RATE, samples[beats])
     return waves
-
-
-def _wave_columns(waves: NDArray[np.float64], window: int) -> dict[str, NDArray[np.float64]]:
-    """Columns of the sample table from spans ``(sample, wave, 2)`` in points of the window."""
-    ends = zip(WAVES, waves.clip(0, window).transpose(1, 2, 0), strict=True)
-    return {f"{wave}_{end}": points for wave, span in ends for end, points in zip(("start", "stop"), span, strict=True)}
-
-
-def _channel(names: list[str], lead: str) -> int:
-    if lead == "channel0":
-        return 0
-    if lead not in names:
-        raise UnusableRecording(f"the record has no lead {lead}, only {', '.join(map(str, names))}.")
-    return names.index(lead)
-
-
-def _evidence_marks(root: Path, record: str, header: Any) -> NDArray[np.int64] | None:
-    """Intervals (interval, 2) of first and last sample, or None when the record carries no evidence file."""
-    if not inside(root, f"{record}.{EVIDENCE}").exists():
-        return None
-    samples, symbols = read_annotations(root, record, EVIDENCE, header)
-    if symbols != ["(", ")"] * (len(symbols) // 2):
-        raise UnusableRecording(f"the evidence marks {record}.{EVIDENCE} are not pairs of ( and ).")
-    return samples.reshape(-1, 2)
-
-
-def _mask(marks: NDArray[np.int64], ratio: Fraction, length: int) -> NDArray[np.bool_]:
-    mask = np.zeros(length, dtype=bool)
-    for onset, offset in moved(marks, ratio):
-        mask[onset : offset + 1] = True
-    return mask
-
-
-class _Windows:
-    """Windows of one signal and of its evidence, by their first point."""
-
-    def __init__(self, signal: NDArray[np.float64], mask: NDArray[np.bool_] | None, window: int) -> None:
-        self._size = window
-        self._length = len(signal)
-        self._signal = signal
-        self._mask = mask
-
-    def usable(self, starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, int]]:
-        """Positions of the windows that lie inside and are not flat, and how many do not."""
-        within = np.flatnonzero((starts >= 0) & (starts + self._size <= self._length))
-        steps = np.concatenate(([0], np.cumsum(np.diff(self._signal) != 0)))
-        moving = steps[starts[within] + self._size - 1] > steps[starts[within]]
-        return within[moving], {"crosses an end": len(starts) - len(within), "flat": int((~moving).sum())}
-
-    def signals(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._cut(self._signal, starts).astype(np.float32)
-
-    def evidence(self, starts: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        return None if self._mask is None else self._cut(self._mask, starts)
-
-    def _cut(self, values: NDArray[Any], starts: NDArray[np.int64]) -> NDArray[Any]:
-        if not len(starts):
-            return np.empty((0, 1, self._size), dtype=values.dtype)
-        return sliding_window_view(values, self._size)[starts][:, None, :]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import wfdb
@@ -32,10 +32,22 @@ _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 _SAFE_NAME = re.compile(r"[\w.\-~/ ]+")
 _LARGEST_HEADER = 1 << 20
 _LONGEST = 1 << 27
-_RATES = (50.0, 5000.0)
+RATES = (50.0, 5000.0)
+"""Hertz, lowest and highest of a record with one value of each signal per frame."""
 FRAME_RATES = (0.1, 5000.0)
 """Hertz; a frame holds one or several values of each signal, so that slow ones may share a record with fast ones."""
+REMARK = '"'
+"""The symbol of a remark: it says something in words, and nothing of the instant at which it stands."""
 Range = tuple[float, float]
+
+
+class Marks(NamedTuple):
+    """Annotations in the order of their file, (mark,) each: sample index, symbol, number of a signal, note."""
+
+    samples: NDArray[np.int64]
+    symbols: list[str]
+    signals: NDArray[np.int64]
+    notes: list[str]
 
 
 def folder_of_records(folder: Path | str, kind: str = "WFDB records") -> Path:
@@ -89,7 +101,7 @@ def header_lines(root: Path, record: str) -> list[str]:
     return lines
 
 
-def read_header(root: Path, record: str, rates: Range = _RATES) -> Any:
+def read_header(root: Path, record: str, rates: Range = RATES) -> Any:
     """The header as a wfdb Record, each of its signal files checked: inside, present, as long as declared.
 
     ``rates``: hertz, lowest and highest that the record itself, its frames, may have.
@@ -153,35 +165,43 @@ def read_signal(root: Path, record: str, header: Any, channel: int) -> NDArray[n
 
 def read_annotations(root: Path, record: str, extension: str, header: Any) -> tuple[NDArray[np.int64], list[str]]:
     """Sample indices (at the record's rate) and symbols of ``record.extension``, all inside the record."""
-    samples, symbols, _ = read_marks(root, record, extension, header.fs, header.sig_len)
-    return samples, symbols
+    marks = read_marks(root, record, extension, header.fs, header.sig_len)
+    return marks.samples, marks.symbols
 
 
-def read_marks(
-    root: Path, record: str, extension: str, rate: float, length: int
-) -> tuple[NDArray[np.int64], list[str], NDArray[np.int64]]:
-    """Sample indices, symbols and signal numbers of ``record.extension``.
+def read_marks(root: Path, record: str, extension: str, rate: float, length: int) -> Marks:
+    """The annotations ``record.extension``.
 
-    ``rate`` (hertz) and ``length`` (samples) are those of the record, which the marks must keep to.
+    ``rate`` (hertz) and ``length`` (samples) are those of the record, which the marks must keep to. Remarks beyond
+    its end, as in LTAFDB's record 30, are left out.
     """
     name = f"{record}.{extension}"
     if _existing(root, name).stat().st_size == 0:
         raise UnusableRecording(f"the annotations {name} are empty.")
     try:
-        marks = wfdb.rdann(str(root / record), extension)
-        samples = np.asarray(marks.sample, dtype=np.int64)
-        symbols = [str(symbol) for symbol in marks.symbol]
-        channels = np.asarray(marks.chan, dtype=np.int64)
+        read = wfdb.rdann(str(root / record), extension)
+        marks = Marks(
+            samples=np.asarray(read.sample, dtype=np.int64),
+            symbols=[str(symbol) for symbol in read.symbol],
+            signals=np.asarray(read.chan, dtype=np.int64),
+            notes=[note.rstrip("\0") for note in read.aux_note],
+        )
     except Exception as error:  # as above
         raise UnusableRecording(f"the annotations {name} cannot be read ({type(error).__name__}).") from error
-    if marks.fs is not None and not math.isclose(marks.fs, rate):
-        raise UnusableRecording(f"{name} counts at {marks.fs:g} Hz, the signal at {rate:g} Hz.")
-    outside = samples[(samples < 0) | (samples >= length)]
-    if len(outside):
-        raise UnusableRecording(
-            f"{name} has an annotation at sample {outside[0]}, beyond the record's {length} samples."
-        )
-    return samples, symbols, channels
+    if read.fs is not None and not math.isclose(read.fs, rate):
+        raise UnusableRecording(f"{name} counts at {read.fs:g} Hz, the signal at {rate:g} Hz.")
+    outside = np.flatnonzero((marks.samples < 0) | (marks.samples >= length))
+    telling = [place for place in outside if marks.symbols[place] != REMARK]
+    if telling:
+        found = marks.samples[telling[0]]
+        raise UnusableRecording(f"{name} has an annotation at sample {found}, beyond the record's {length} samples.")
+    return _without(marks, set(outside.tolist())) if len(outside) else marks
+
+
+def _without(marks: Marks, places: set[int]) -> Marks:
+    kept = [place for place in range(len(marks.symbols)) if place not in places]
+    symbols, notes = ([values[place] for place in kept] for values in (marks.symbols, marks.notes))
+    return Marks(marks.samples[kept], symbols, marks.signals[kept], notes)
 
 
 def _existing(root: Path, name: str) -> Path:

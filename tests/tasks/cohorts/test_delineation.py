@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.signal import convolve
 
 from tasks.cohorts import delineation
+from tasks.cohorts.beat_symbols import BEAT_SYMBOLS
 from tasks.cohorts.delineation import WAVES, delineate, wavelet_scales
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
-from tasks.cohorts.recording import BEAT_SYMBOLS
 
 RATE = 360
 TRUTH = {"p": (-170, 18), "qrs": (0, 9), "t": (205, 28)}

@@ -56,6 +56,32 @@ class PrefixClassifier(IntervalClassifier, Protocol):
 
 
 @runtime_checkable
+class ColumnNetwork(Classifier, Protocol):
+    """A classifier of signals that knows which points its layers' columns stand for, as one that pads its inputs."""
+
+    def columns_to_points(self, columns: Tensor) -> Tensor:
+        """A map ``(sample, column)`` over a layer's columns, brought to the input's points ``(sample, time)``.
+
+        Linear in ``columns``; what the network pads is cut away.
+        """
+        ...
+
+
+@runtime_checkable
+class ClassActivation(ColumnNetwork, Protocol):
+    """A classifier whose logits are one linear layer on the mean over columns of its last features.
+
+    ``classifier`` is that layer: ``model(inputs)`` is ``classifier(features(inputs).mean(dim=2))``.
+    """
+
+    classifier: nn.Linear
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """The last features ``(sample, feature, column)`` of inputs ``(sample, channel, time)``."""
+        ...
+
+
+@runtime_checkable
 class MeanOfMembers(Classifier, Protocol):
     """A classifier whose logits are the mean of other classifiers' logits."""
 

@@ -9,7 +9,8 @@ An attribution has the shape of the inputs. A name states the parameters that di
 - ``occlusion_w<width>[_s<stride>][_v<value>][_scan<columns>][_single][-paper]``: widths and strides per axis are
   joined by x (``occlusion_w5x5``), the value is a number, ``mean`` or ``mode``, and scan means that time is the
   scan line of an image of that many columns
-- ``occlusion_supervoxels[_n<count>][_refine<levels>][_single]`` and, on a layer by its name, ``gradcam_<layer>``
+- ``occlusion_supervoxels[_n<count>][_refine<levels>][_single]`` and, on a layer by its name,
+  ``gradcam_<layer>[_signed]``; ``cam`` of networks that end in a mean and one linear layer
 - ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus`` (alpha 1, beta 0), ``lrp_alpha<alpha>beta<beta>``,
   ``lrp_gamma_g<gamma>``, ``lrp_zbox_l<low>_h<high>``, ``lrp_wsquare``, ``lrp_flat``, and by position
   ``lrp_composite_epsilon_plus[_flat]``, ``lrp_composite_epsilon_alpha2beta1[_flat]``,
@@ -26,6 +27,7 @@ An attribution has the shape of the inputs. A name states the parameters that di
 from __future__ import annotations
 
 from ..protocols import Explainer
+from .cam import CAM
 from .controls import Amplitude, Edges, Prediction, Random
 from .gradcam import GradCAM
 from .gradients import Gradient, GradientXInput, IntegratedGradients, SmoothGrad
@@ -35,6 +37,7 @@ from .supervoxel_occlusion import SupervoxelOcclusion
 from .together import attribute_all
 
 __all__ = [
+    "CAM",
     "CONTROLS",
     "EXPLAINERS",
     "LRP",
@@ -92,6 +95,7 @@ _FAMILIES = (
     Occlusion,
     SupervoxelOcclusion,
     GradCAM,
+    CAM,
     LRP,
     Random,
     Amplitude,

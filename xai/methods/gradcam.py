@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from ..protocols import Classifier, MeanOfMembers
+from ..protocols import Classifier
 from ..scores import LOGIT, ScoreOperator
 from .gradients import ROWS_AT_ONCE, differentiable
+from .maps import mean_map, upsampled
 from .memory import parts, rows_through
 
-_UPSAMPLING = {1: "linear", 2: "bilinear", 3: "trilinear"}
-"""By the axes of the grid."""
+_SIGNED = "_signed"
 
 
 @dataclass(frozen=True)
@@ -25,20 +24,28 @@ class GradCAM:
     Each feature map of the layer is weighted by the mean of the score's gradient over it; the positive part of
     their sum is brought to the input's grid by linear interpolation. With the lesion sum as score this is
     Seg-Grad-CAM (Vinogradova et al., 2020). It never falls below 0, and is the same for every channel.
+
+    ``signed`` leaves the negative part in: what speaks against the score. Raises ValueError for a layer whose name
+    could not be told from that.
     """
 
     layer: str
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.layer.endswith(_SIGNED):
+            raise ValueError(f"layer is {self.layer!r}; expected a name that does not end in {_SIGNED!r}.")
 
     @property
     def name(self) -> str:
-        """``gradcam_<layer>``, the layer as the network's `named_modules` calls it: ``gradcam_encoders.3``."""
-        return f"gradcam_{self.layer}"
+        """``gradcam_<layer>[_signed]``, the layer as the network's `named_modules` calls it: ``gradcam_encoders.3``."""
+        return f"gradcam_{self.layer}" + (_SIGNED if self.signed else "")
 
     @classmethod
     def from_name(cls, name: str) -> GradCAM | None:
         """The explainer of that name, None where the name is another's."""
-        found = re.fullmatch(r"gradcam_(\w+(?:\.\w+)*)", name)
-        return cls(found[1]) if found else None
+        found = re.fullmatch(r"gradcam_(\w+?(?:\.\w+?)*)(_signed)?", name)
+        return cls(found[1], bool(found[2])) if found and not found[1].endswith(_SIGNED) else None
 
     def attribute(
         self,
@@ -54,9 +61,7 @@ class GradCAM:
         The map of a mean of members is the mean of their maps. Raises ValueError, naming the layers, where the
         model lacks this one, and where the layer returns no features on a grid of as many axes as the inputs'.
         """
-        members = model.averaged() if isinstance(model, MeanOfMembers) else [model]
-        found = torch.stack([self._of_member(member, inputs, targets, score) for member in members])
-        return found.mean(dim=0).expand_as(inputs).contiguous()
+        return mean_map(model, inputs, lambda member: self._of_member(member, inputs, targets, score))
 
     def _of_member(self, model: Classifier, inputs: Tensor, targets: Tensor, score: ScoreOperator) -> Tensor:
         """The map ``(sample, 1, *grid)`` of one network."""
@@ -66,8 +71,8 @@ class GradCAM:
         for part in parts(len(inputs), rows):
             features, slopes = self._features_and_slopes(model, layer, inputs[part], targets[part], score)
             weights = slopes.flatten(2).mean(dim=2).view(*slopes.shape[:2], *[1] * (slopes.ndim - 2))
-            heat = (weights * features).sum(dim=1, keepdim=True).relu()
-            maps.append(_upsampled(heat, inputs.shape[2:]))
+            heat = (weights * features).sum(dim=1, keepdim=True)
+            maps.append(upsampled(model, heat if self.signed else heat.relu(), inputs.shape[2:]))
         return torch.cat(maps)
 
     def _features_and_slopes(
@@ -108,7 +113,3 @@ def _layer(model: Classifier, name: str) -> nn.Module:
         known = ", ".join(known for known in layers if known)
         raise ValueError(f"gradcam_{name} names layer {name!r}, which the model lacks; expected one of {known}.")
     return layers[name]
-
-
-def _upsampled(heat: Tensor, grid: torch.Size) -> Tensor:
-    return functional.interpolate(heat, size=tuple(grid), mode=_UPSAMPLING[len(grid)], align_corners=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from activations import Mean
 from scipy.ndimage import map_coordinates
 from segmenters import CHANNELS, GRID, segmenter, volumes
 from torch import Tensor, nn
@@ -76,17 +77,6 @@ def test_a_samples_map_does_not_see_the_batch():
 
 
 def test_of_a_mean_of_members_it_is_the_mean_of_their_maps():
-    class Mean(nn.Module):
-        def __init__(self, *members: nn.Module) -> None:
-            super().__init__()
-            self.members = nn.ModuleList(members)
-
-        def averaged(self) -> list[nn.Module]:
-            return list(self.members)
-
-        def forward(self, inputs: Tensor) -> Tensor:
-            return torch.stack([member(inputs) for member in self.members]).mean(0)
-
     first, second, inputs = segmenter(0), segmenter(1), volumes()
     how = GradCAM("encoders.1")
     found = how.attribute(Mean(first, second), inputs, TARGETS, seeds=SEEDS)

@@ -38,6 +38,7 @@ bench: $(READY_TO_TEST)
 	$(BIN)/python tests/benchmarks/lrp.py
 	$(BIN)/python tests/benchmarks/lrp_rules.py
 	$(BIN)/python tests/benchmarks/lrp_volumes.py
+	$(BIN)/python tests/benchmarks/learned_mask.py
 
 soak: $(READY_TO_TEST)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m soak

@@ -32,7 +32,7 @@ class PaddedNetwork(nn.Module):
         return self.units(functional.pad(inputs, (self.PADDING, self.PADDING)))
 
     def columns_to_points(self, columns: Tensor) -> Tensor:
-        padded = functional.interpolate(columns.unsqueeze(1), size=40, mode="linear", align_corners=False)
+        padded = functional.interpolate(columns.unsqueeze(1), scale_factor=8, mode="linear", align_corners=False)
         return padded[:, 0, self.PADDING : -self.PADDING]
 
     def forward(self, inputs: Tensor) -> Tensor:

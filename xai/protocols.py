@@ -57,10 +57,10 @@ class PrefixClassifier(IntervalClassifier, Protocol):
 
 @runtime_checkable
 class ColumnNetwork(Classifier, Protocol):
-    """A classifier of signals that knows which points its layers' columns stand for, as one that pads its inputs."""
+    """A classifier of signals that knows which points its last columns stand for, as one that pads its inputs."""
 
     def columns_to_points(self, columns: Tensor) -> Tensor:
-        """A map ``(sample, column)`` over a layer's columns, brought to the input's points ``(sample, time)``.
+        """A map ``(sample, column)`` over the last features' columns, brought to the points ``(sample, time)``.
 
         Linear in ``columns``; what the network pads is cut away.
         """

@@ -11,6 +11,7 @@ An attribution has the shape of the inputs. A name states the parameters that di
   scan line of an image of that many columns
 - ``occlusion_supervoxels[_n<count>][_refine<levels>][_single]`` and, on a layer by its name,
   ``gradcam_<layer>[_signed]``; ``cam`` of networks that end in a mean and one linear layer
+- ``learned_mask[_margin][_v<value>][_n<steps>][_r<restarts>][-paper]``: the value is a number, ``smooth`` or ``blur``
 - ``lrp_epsilon[_e<epsilon>]``, ``lrp_zplus`` (alpha 1, beta 0), ``lrp_alpha<alpha>beta<beta>``,
   ``lrp_gamma_g<gamma>``, ``lrp_zbox_l<low>_h<high>``, ``lrp_wsquare``, ``lrp_flat``, and by position
   ``lrp_composite_epsilon_plus[_flat]``, ``lrp_composite_epsilon_alpha2beta1[_flat]``,
@@ -31,6 +32,7 @@ from .cam import CAM
 from .controls import Amplitude, Edges, Prediction, Random
 from .gradcam import GradCAM
 from .gradients import Gradient, GradientXInput, IntegratedGradients, SmoothGrad
+from .learned_mask import LearnedMask
 from .lrp import LRP
 from .occlusion import Occlusion, minmax
 from .supervoxel_occlusion import SupervoxelOcclusion
@@ -50,6 +52,7 @@ __all__ = [
     "Gradient",
     "GradientXInput",
     "IntegratedGradients",
+    "LearnedMask",
     "Occlusion",
     "Prediction",
     "Random",
@@ -96,6 +99,7 @@ _FAMILIES = (
     SupervoxelOcclusion,
     GradCAM,
     CAM,
+    LearnedMask,
     LRP,
     Random,
     Amplitude,
@@ -113,6 +117,6 @@ def explainer(name: str) -> Explainer:
     raise ValueError(
         f"Explainer {name!r} is unknown; expected one of {', '.join((*EXPLAINERS, *LRP_EXPLAINERS))}, or one of "
         "them with other parameters: integrated_gradients_n100, smoothgrad_n50_s0.1, "
-        "occlusion_w24_s4_vmean_single-paper, lrp_epsilon_e0.1; of volumes also gradcam_<layer>, "
-        "occlusion_supervoxels_n64, prediction and edges."
+        "occlusion_w24_s4_vmean_single-paper, lrp_epsilon_e0.1, learned_mask_n100; of convolutions also cam and "
+        "gradcam_<layer>, of volumes occlusion_supervoxels_n64, prediction and edges."
     )

@@ -24,9 +24,11 @@ def mean_map(model: Classifier, inputs: Tensor, of_member: Callable[[Classifier]
 def upsampled(model: Classifier, heat: Tensor, grid: torch.Size) -> Tensor:
     """A map ``(sample, 1, *columns)`` on the grid of the input, ``(sample, 1, *grid)``, by linear interpolation.
 
-    A network that knows where its columns lie, as one that pads its inputs does, is asked; columns of others are
-    taken to divide the grid evenly.
+    A network that knows where its last columns lie, as one that pads its inputs does, is asked about those; columns of
+    other layers and networks are taken to divide the grid evenly.
     """
     if isinstance(model, ColumnNetwork):
-        return model.columns_to_points(heat.squeeze(1)).unsqueeze(1)
+        placed = model.columns_to_points(heat.squeeze(1))
+        if placed.shape[1:] == grid:
+            return placed.unsqueeze(1)
     return functional.interpolate(heat, size=tuple(grid), mode=_UPSAMPLING[len(grid)], align_corners=False)

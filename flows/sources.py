@@ -44,6 +44,33 @@ MITDB = Source(
     ),
 )
 
+# Beats and rhythms are in .atr; .qrs holds a detector's beats, .xws a viewer's settings.
+LTAFDB = Source(
+    name="ltafdb",
+    title="Long-Term AF Database 1.0.0, 84 records of a day, 3.6 GB",
+    licence=ODC_BY,
+    url="https://physionet.org/files/ltafdb/1.0.0/",
+    listing=ChecksumList(
+        path="SHA256SUMS.txt",
+        algorithm="sha256",
+        wanted=("RECORDS", "??.hea", "??.dat", "??.atr", "???.hea", "???.dat", "???.atr"),
+        least=1 + 3 * 84,
+    ),
+)
+
+LTDB = Source(
+    name="ltdb",
+    title="MIT-BIH Long-Term ECG Database 1.0.0, 7 records of a day, 0.2 GB",
+    licence=ODC_BY,
+    url="https://physionet.org/files/ltdb/1.0.0/",
+    listing=ChecksumList(
+        path="SHA256SUMS.txt",
+        algorithm="sha256",
+        wanted=("RECORDS", "?????.hea", "?????.dat", "?????.atr"),
+        least=1 + 3 * 7,
+    ),
+)
+
 # LeCun's own server no longer gives the files to everybody; PyTorch's mirror holds the same bytes, without a list.
 MNIST = Source(
     name="mnist",
@@ -146,7 +173,7 @@ ISLES2017 = Source(
 
 SOURCES: Mapping[str, Source] = {
     source.name: source
-    for source in (MITDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB, SLEEP_TELEMETRY, SLEEP_CASSETTE, ISLES2017)
+    for source in (MITDB, LTAFDB, LTDB, MNIST, CHARISDB, PICSDB, MIMIC3WDB, SLEEP_TELEMETRY, SLEEP_CASSETTE, ISLES2017)
 }
 
 

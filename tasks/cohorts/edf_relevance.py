@@ -27,7 +27,7 @@ def write_relevance_edf(path: Path, recording: Recording, relevance: NDArray[np.
     "transducer type" names the method and that magnitude. EDF has no NaN: points that no window covers are 0 and
     lie under an annotation "not explained". The recording's scored stages are annotations too.
     """
-    native = recording.native or Native(recording.signal.astype(np.float64), recording.units)
+    native = recording.native or Native(recording.signal.astype(np.float64), recording.units, recording.rate)
     greatest = float(np.nanmax(np.abs(relevance), initial=0.0)) or 1.0
     missing: NDArray[np.bool_] = np.asarray(np.isnan(relevance).any(axis=0))
     note = f"{method}; 1 = {greatest:.6g}"[:_LONGEST_TRANSDUCER]

@@ -19,7 +19,8 @@ from .dreams_spindles import derivation_in
 from .edf_files import Mark, read_edf_header, read_edf_signals
 from .edf_stages import stages_beside, telemetry_errors
 from .errors import CohortError, UnusableRecording
-from .resampling import moved, resampled
+from .leads import channel_of
+from .resampling import moved, ratio_of, resampled
 from .signal_validity import VALID
 from .standardising import UNIT, moments
 from .subject_facts import Subject
@@ -32,13 +33,15 @@ EDF_SUFFIX = ".edf"
 
 @dataclass(frozen=True)
 class Native:
-    """What a recording was before it was standardised.
+    """What a recording was before it was standardised, or resampled.
 
-    ``signal`` (channel, time) in ``units`` as measured; ``start``, its first instant; ``marks``, its scored stages.
+    ``signal`` (channel, time) in ``units`` as measured, at ``rate`` hertz; ``start``, its first instant; ``marks``, its
+    scored stages.
     """
 
     signal: NDArray[np.float64]
     units: tuple[str, ...]
+    rate: float
     start: datetime | None = None
     marks: tuple[Mark, ...] = ()
 
@@ -49,7 +52,7 @@ class Recording:
 
     ``starts`` are the first points of the windows ``(sample,)`` that a model may look at. A channel that is a
     role is NaN wherever it cannot be believed; no window has such a point. ``native``: where ``signal`` is
-    standardised.
+    standardised, or a lead that was measured at another rate.
     """
 
     name: str
@@ -68,8 +71,8 @@ def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: i
     consecutive windows without an error of the telemetry or a flat channel, and standardised over those.
 
     Of a WFDB record, channels that are roles (see `channel_roles`) are found by role, in the role's unit, and cut
-    as `read_vitals` does, without blocks and labels. Others are found by name, in millivolts, and cut around beats:
-    the annotated ones, else those of a detector (xqrs). Raises CohortError naming the file and what is wrong, as
+    as `read_vitals` does, without blocks and labels. Others are leads (see `leads`), in millivolts, and cut around
+    beats: the annotated ones, else those of a detector (xqrs). Raises CohortError naming the file and what is wrong, as
     when no window remains.
     """
     by_role = all(channel in ROLES or channel in STAND_INS for channel in channels)
@@ -106,7 +109,7 @@ def _read_edf(file: Path, channels: tuple[str, ...], rate: float, window: int) -
         channels=channels,
         units=(UNIT,) * len(channels),
         starts=kept * window,
-        native=Native(signal, units, header.start, tuple(stages_beside(file, header))),
+        native=Native(signal, units, rate, header.start, tuple(stages_beside(file, header))),
     )
 
 
@@ -132,10 +135,8 @@ def _read_roles(root: Path, name: str, roles: tuple[str, ...], rate: float, wind
 
 def _read_leads(root: Path, name: str, channels: tuple[str, ...], rate: float, window: int) -> Recording:
     header = read_header(root, name)
-    missing = [channel for channel in channels if channel not in header.sig_name]
-    if missing:
-        raise UnusableRecording(f"the record has no channel {missing[0]}, only {', '.join(header.sig_name)}.")
-    leads = [read_lead(root, name, header, header.sig_name.index(channel)) for channel in channels]
+    numbers = [channel_of(header.sig_name, channel) for channel in channels]
+    leads = [read_lead(root, name, header, number) for number in numbers]
     signal = np.stack([resampled(lead, header.fs, rate)[0] for lead in leads]).astype(np.float32)
     beats = _annotated_beats(root, name, header, rate)
     if beats is None:
@@ -144,7 +145,9 @@ def _read_leads(root: Path, name: str, channels: tuple[str, ...], rate: float, w
     whole = starts[(starts >= 0) & (starts + window <= signal.shape[1])]
     if not len(whole):
         raise UnusableRecording(f"the record has no beat with a whole window of {window} samples around it.")
-    return Recording(name, signal, rate, channels, ("mV",) * len(channels), whole)
+    names, units = tuple(header.sig_name[number] for number in numbers), ("mV",) * len(channels)
+    native = None if header.fs == rate else Native(np.stack(leads), units, float(header.fs))
+    return Recording(name, signal, rate, names, units, whole, native)
 
 
 def _annotated_beats(root: Path, name: str, header: Any, rate: float) -> NDArray[np.int64] | None:
@@ -152,5 +155,4 @@ def _annotated_beats(root: Path, name: str, header: Any, rate: float) -> NDArray
         return None
     samples, symbols = read_annotations(root, name, "atr", header)
     beats = np.array([symbol in BEAT_SYMBOLS for symbol in symbols], dtype=bool)
-    ratio = resampled(np.zeros(1), header.fs, rate)[1]
-    return moved(samples[beats], ratio)
+    return moved(samples[beats], ratio_of(header.fs, rate))

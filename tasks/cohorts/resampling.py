@@ -9,12 +9,35 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 
+def ratio_of(rate: float, wanted: float) -> Fraction:
+    """By what the number of samples grows from ``rate`` to ``wanted`` hertz: 45/16 from 128 to 360."""
+    return Fraction(wanted / rate).limit_denominator(1000)
+
+
 def resampled(signal: NDArray[np.float64], rate: float, wanted: float) -> tuple[NDArray[np.float64], Fraction]:
     """The signal (time,) at ``wanted`` hertz, and the ratio by which its sample numbers have moved."""
-    ratio = Fraction(wanted / rate).limit_denominator(1000)
+    ratio = ratio_of(rate, wanted)
     if ratio == 1:
         return signal, ratio
     return resample_poly(signal, ratio.numerator, ratio.denominator, padtype="line"), ratio
+
+
+def brought_back(values: NDArray[np.float64], ratio: Fraction, length: int) -> NDArray[np.float64]:
+    """A map ``(channel, time)`` on the grid of ``length`` points that resampling by ``ratio`` made its own of.
+
+    A point gets the mean of the map's points that lie nearest to it, where the map is finer; else the value of the one
+    that it is nearest to. NaN is left out of a mean, and stays where there is nothing else.
+    """
+    if ratio == 1:
+        return values
+    nearest = np.minimum(moved(np.arange(values.shape[1]), 1 / ratio), length - 1)
+    known = np.isfinite(values)
+    total = np.stack([np.bincount(nearest, weights, length) for weights in np.where(known, values, 0.0)])
+    count = np.stack([np.bincount(nearest, weights, length) for weights in known])
+    met = np.bincount(nearest, minlength=length) > 0
+    itself = np.minimum(moved(np.arange(length), ratio), values.shape[1] - 1)
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.where(met, mean, values[:, itself])
 
 
 def moved(samples: NDArray[np.int64], ratio: Fraction) -> NDArray[np.int64]:

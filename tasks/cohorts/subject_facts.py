@@ -1,4 +1,4 @@
-"""Who a recording is from: MIT-BIH header comments, and the optional table ``subjects.csv``."""
+"""Who a recording is from: header comments of MIT-BIH and LTDB, and the optional table ``subjects.csv``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .wfdb_files import inside
 
 SUBJECT_TABLE = "subjects.csv"
 _MIT_BIH = re.compile(r"(?P<age>-?\d+)\s+(?P<sex>[MF?])(?:\s+(?P<tape>\d+)\s+(?P<recorder>\S+)\s+x\d+)?\s*$")
+_LTDB = re.compile(r"Age:\s*(?P<age>-?\d+)\s+Sex:\s*(?P<sex>[MF?])\s*$")
 _OLDEST = 130.0
 
 
@@ -30,10 +31,11 @@ class Subject:
 def subject_of_header(recording: str, comments: Sequence[str]) -> Subject:
     """Reads MIT-BIH's comments: ``69 M 1085 1629 x1`` (age, sex, tape, recorder, speed), then medication.
 
-    Records of the same tape, recorder, age and sex are one person (201 and 202 of MIT-BIH); without such
-    a line each recording is a subject of its own, whatever its name. An age of -1 is unknown.
+    LTDB says ``Age: 46  Sex: M``. Records of the same tape, recorder, age and sex are one person (201 and 202 of
+    MIT-BIH); without such a line each recording is a subject of its own, whatever its name. An age of -1 is unknown.
     """
-    found = _MIT_BIH.match(comments[0].strip()) if comments else None
+    first = comments[0].strip() if comments else ""
+    found = _MIT_BIH.match(first) or _LTDB.match(first)
     if found is None:
         return Subject(f"recording:{recording}")
     age = float(found["age"])
@@ -42,7 +44,7 @@ def subject_of_header(recording: str, comments: Sequence[str]) -> Subject:
         "sex": found["sex"] if found["sex"] in "FM" else None,
         "medication": comments[1].strip() if len(comments) > 1 else "",
     }
-    if found["tape"] is None:
+    if found.groupdict().get("tape") is None:
         return Subject(f"recording:{recording}", facts)
     return Subject(f"tape:{found['tape']} {found['recorder']} {found['age']} {found['sex']}", facts)
 

@@ -17,6 +17,8 @@ from installation import CHECKOUT, Installation
 
 from flows.sources import (
     CHARISDB,
+    LTAFDB,
+    LTDB,
     MIMIC3WDB,
     MITDB,
     MNIST,
@@ -100,6 +102,16 @@ def test_mitdb_wants_the_records_and_nothing_else() -> None:
     assert wanted_of(MITDB.listing, record | other) == record
 
 
+def test_ltafdb_and_ltdb_want_signals_and_reference_annotations(real_data) -> None:
+    for listing, folder in ((LTAFDB.listing, "ltafdb-annotations"), (LTDB.listing, "ltdb-annotations")):
+        names = {path.stem for path in real_data(folder).glob("*.hea")}
+        record = {f"{name}.{kind}" for name in names for kind in ("hea", "dat", "atr")} | {"RECORDS"}
+        other = {f"{name}.{kind}" for name in names for kind in ("qrs", "xws", "hea-")} | {"HEADER.shtml", "ANNOTATORS"}
+        assert wanted_of(listing, record | other) == record
+        with pytest.raises(FetchError, match=f"expected {len(record)} or more"):
+            wanted_of(listing, record - {"RECORDS"})
+
+
 def test_charisdb_wants_all_thirteen_records() -> None:
     record = {f"charis{number}.{kind}" for number in range(1, 14) for kind in ("hea", "dat")} | {"RECORDS"}
     assert wanted_of(CHARISDB.listing, record | {"LICENSE.txt"}) == record
@@ -144,7 +156,10 @@ def test_the_sleep_sources_are_whole_and_lie_in_the_folders_of_the_published_lis
 
 
 def test_every_source_says_whose_it_is_and_where_it_comes_from() -> None:
-    assert " ".join(SOURCES) == "mitdb mnist charisdb picsdb mimic3wdb sleep-telemetry sleep-cassette isles2017"
+    assert (
+        " ".join(SOURCES)
+        == "mitdb ltafdb ltdb mnist charisdb picsdb mimic3wdb sleep-telemetry sleep-cassette isles2017"
+    )
     for name, source in SOURCES.items():
         assert source.name == name
         assert source.url.startswith("https://")

@@ -171,6 +171,8 @@ def test_mit_bih_comments_say_age_sex_and_medication():
     assert subject.facts == {"age": 69.0, "sex": "M", "medication": "Aldomet, Inderal"}
     unknown = subject_of_header("230", ["-1 M 978 654 x1", "Digoxin"])
     assert np.isnan(unknown.facts["age"])
+    assert subject_of_header("14046", ["Age: 46  Sex: M"]).facts == {"age": 46.0, "sex": "M", "medication": ""}
+    assert subject_of_header("14046", ["Age: 46  Sex: M"]).identity == "recording:14046"
     assert subject_of_header("x", ["The rhythm is paced"]).facts == {}
     assert subject_of_header("x", []).facts == {}
 

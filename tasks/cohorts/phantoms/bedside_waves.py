@@ -45,12 +45,13 @@ def slow_walk(rng: np.random.Generator, count: int, memory: float) -> Values:
     return walk
 
 
-def train(times: Values, heights: Values, width: float, rate: float, count: int) -> Values:
-    """The sum of Gaussians (time,) of the given centres (seconds), heights and common width."""
+def train(times: Values, heights: Values, width: Values | float, rate: float, count: int) -> Values:
+    """The sum of Gaussians (time,) of the given centres (seconds), heights and width (each its own, or one for all)."""
     signal = np.zeros(count)
-    half = int(np.ceil(5 * width * rate))
+    widths = np.broadcast_to(width, times.shape)
+    half = int(np.ceil(5 * widths.max(initial=0.0) * rate))
     places = np.rint(times * rate).astype(np.int64)[:, None] + np.arange(-half, half + 1)
-    shapes = heights[:, None] * np.exp(-0.5 * ((places / rate - times[:, None]) / width) ** 2)
+    shapes = heights[:, None] * np.exp(-0.5 * ((places / rate - times[:, None]) / widths[:, None]) ** 2)
     inside = (places >= 0) & (places < count)
     np.add.at(signal, places[inside], shapes[inside])
     return signal

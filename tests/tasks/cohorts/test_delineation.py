@@ -12,7 +12,7 @@ from scipy.signal import convolve
 
 from tasks.cohorts import delineation
 from tasks.cohorts.beat_symbols import BEAT_SYMBOLS
-from tasks.cohorts.delineation import WAVES, delineate, wavelet_scales
+from tasks.cohorts.delineation import WAVES, delineate, delineate_some, wavelet_scales
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
 
 RATE = 360
@@ -173,3 +173,21 @@ def test_what_neurokit2_refuses_is_unknown() -> None:
     with pytest.raises(ValueError, match="padlen"):
         neurokit2.ecg_clean(signal, sampling_rate=RATE)
     assert np.isnan(delineate(signal, RATE, peaks)).all()
+
+
+def test_some_beats_are_delineated_as_in_their_block_whichever_others_are_wanted(real_data) -> None:
+    signal, peaks, _ = read(real_data("mitdb") / "100")
+    signal, peaks = signal[: 250 * RATE], peaks[peaks < 249 * RATE]
+    everything = delineate_some(signal, RATE, peaks, np.arange(len(peaks)))
+    few = delineate_some(signal, RATE, peaks, np.array([3, 150, 151]))
+    looked_for = np.r_[0:64, 128:192]
+    np.testing.assert_array_equal(few[looked_for], everything[looked_for])
+    assert np.isnan(np.delete(few, looked_for, axis=0)).all()
+    whole = delineate(signal, RATE, peaks)
+    agree = np.isclose(everything, whole, atol=2, equal_nan=True).all(axis=2)
+    assert (agree.mean(axis=0) > 0.9).all(), dict(zip(WAVES, agree.mean(axis=0), strict=True))
+
+
+def test_no_beat_is_wanted_of_none(phantom) -> None:
+    signal, peaks, _ = phantom
+    assert np.isnan(delineate_some(signal, RATE, peaks, np.empty(0, dtype=np.int64))).all()

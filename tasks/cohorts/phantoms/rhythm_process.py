@@ -1,7 +1,8 @@
 """When a generated heart beats: stretches of sinus rhythm with isolated ectopic beats, and episodes between them.
 
-Rates overlap, so that a rate alone does not give a rhythm away: sinus rhythm goes from 60 to 133 beats per minute
-and breathes up to 15 % about its mean, SVTA begins at 110, bundle branch block may be as slow as SBR.
+Rates overlap, so that a rate alone does not give a rhythm away: sinus rhythm goes from 60 to 133 beats per minute,
+breathes up to 15 % about its mean and is slow for half the time; SVTA begins at 103; bundle branch block may be as
+slow as SBR.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _SINUS = 1.6
 _CYCLE = 120.0
 """Seconds in which all episodes come once, at the least."""
 _PACES = {"SVTA": ((0.40, 0.58),), "SBR": ((1.03, 1.18),), "AFIB": ((0.55, 1.0),)}
-_SINUS_PACES = ((0.92, 1.0), (0.65, 0.92), (0.45, 0.65))
-_BLOCK_PACES = (*_SINUS_PACES, (1.0, 1.18))
+_SINUS_PACES = ((0.92, 1.0), (0.92, 1.0), (0.65, 0.92), (0.45, 0.65))
+_BLOCK_PACES = (*_SINUS_PACES, (1.0, 1.18), (1.0, 1.18))
 """Mean seconds between beats, one range drawn for each stretch."""
 _SHORTEST = {"AFIB": 0.38, "SBR": 1.01}
 _GAMMA_SHAPE = 16.0

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from .arguments import require_positive, require_rate
-from .pieces import changed, mean_over_time
+from .changed_layers import changed
+from .pieces import mean_over_time
 from .residual import KERNEL, ResidualUnit
 
 Alignment = Literal["exact", "legacy"]

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from .arguments import require_positive, require_rate
+from .changed_layers import changed
 from .ecg_lstm import POINTS, LastStep, perceptron
-from .pieces import all_positions, changed
+from .pieces import all_positions
 from .residual import ResidualUnit
 
 INCEPTION = (15, 17, 19, 21)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .arguments import require_positive, require_rate
-from .pieces import changed, mean_over_time
+from .changed_layers import changed
+from .pieces import mean_over_time
 
 KERNEL = 16
 WIDER_EVERY = 4
@@ -79,6 +80,8 @@ class Hannun(nn.Module):
 class _Block(nn.Module):
     """Two convolutions, pre-activated but for the first of the first block, beside a shortcut without weights."""
 
+    joined = False
+
     def __init__(self, entering: int, leaving: int, dropout: float, halves: bool, activated: bool) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -92,8 +95,6 @@ class _Block(nn.Module):
             # filters of zeros: a signal counts as an image of filters by time
             *([nn.ZeroPad2d((0, 0, 0, leaving - entering))] if entering != leaving else []),
         )
-
-    joined = False
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.body(inputs) + self.shortcut(inputs)

@@ -1,41 +1,16 @@
-"""Residual convolutions run on many copies of their inputs that differ in one interval of time each.
-
-A layer changes only where what it sees has changed. The original is run once and every layer's inputs are kept; of a
-copy each layer computes the piece that differs, from the piece before and from what surrounded it in the original.
-Pieces grow by a kernel with every convolution and shrink with every pool; one that covers all is an ordinary run.
-"""
+"""Pieces of signals: of copies that differ from an original in one stretch of time each, that stretch alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol, cast, runtime_checkable
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d, pad
-
-from .arguments import require_starts
-
-ROWS_AT_ONCE = 128
-"""Pieces that pass through the layers together: few enough to stay in a processor's cache."""
-IN_STEP = 16
-"""Intervals whose starts agree modulo this pass together: pools cut them alike, which saves copying."""
+from torch import Tensor
 
 Read = Callable[["Piece", Tensor], Tensor]
 """From a piece of the last layer and the original's last layer to rows ``(row, ...)``."""
-
-
-@runtime_checkable
-class Branches(Protocol):
-    """A module whose branches read the same signal; their outputs are added up, or put one behind the other."""
-
-    joined: bool
-
-    def branches(self) -> Sequence[nn.Module]:
-        """The branches, in the order in which they are joined."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -58,47 +33,15 @@ class Piece:
         """The ``count`` positions of every copy from ``begin`` on, as `values`; what is no piece is the original's."""
         if begin == self.begin and count == self.count:
             return self.values
-        found = slices(original, begin, count)
+        found = _slices(original, begin, count)
         by_row, pieces = _rows(found, len(begin)), _rows(self.values, len(begin))
         offsets = [mine - first for mine, first in zip(self.begin, begin, strict=True)]
         row = 0
         for offset, same in groupby(offsets):
             rows = slice(row, row + len(list(same)))
-            row = rows.stop
-            by_row[:, rows, offset : offset + self.count] = pieces[:, rows, : max(0, count - offset)]
+            row, cut = rows.stop, max(0, -offset)
+            by_row[:, rows, offset + cut : offset + self.count] = pieces[:, rows, cut : max(cut, count - offset)]
         return found
-
-
-def changed(
-    layers: Sequence[nn.Module],
-    inputs: Tensor,
-    replacement: Tensor,
-    starts: Tensor,
-    stops: Tensor,
-    read: Read,
-) -> Tensor:
-    """What ``read`` makes of the last layer ``(interval, sample, ...)``, without dropout; no gradient is kept.
-
-    ``layers`` are `nn.Conv1d`, `nn.MaxPool1d`, `nn.BatchNorm1d`, `nn.ReLU`, `nn.ZeroPad1d` before a convolution,
-    `nn.ZeroPad2d` that adds filters, dropout, and sequences and `Branches` of these; batch norms use their running
-    statistics.
-
-    ``inputs`` and ``replacement`` are ``(sample, channel, time)``; copy ``k`` of the inputs takes steps
-    ``starts[k]`` to ``stops[k] - 1`` from ``replacement``. ``starts`` and ``stops`` are ``(interval,)`` int64, with
-    ``0 <= start < time``; an interval with ``stop <= start`` leaves the inputs unchanged.
-    Raises ValueError where a start lies outside the window, and for other layers.
-    """
-    require_starts(starts, inputs)
-    with torch.no_grad():
-        network = _Chain.of(layers)
-        original, other = _image(inputs), _image(replacement)
-        last = network.whole(original)
-        order = (starts % IN_STEP).argsort(stable=True)
-        found = []
-        for some in order.split(max(1, ROWS_AT_ONCE // len(inputs))):
-            piece = network.piece(_replaced(original, other, starts[some], stops[some]))
-            found.append(read(piece, last).unflatten(0, (len(inputs), len(some))).transpose(0, 1))
-        return torch.cat(found)[order.argsort()]
 
 
 def mean_over_time(piece: Piece, original: Tensor) -> Tensor:
@@ -116,220 +59,18 @@ def all_positions(piece: Piece, original: Tensor) -> Tensor:
     return piece.within(original, (0,) * len(piece.begin), original.shape[3]).flatten(1)
 
 
-def slices(original: Tensor, begin: Sequence[int], count: int) -> Tensor:
-    """``count`` positions from each ``begin`` on: ``(sample * interval, filter, 1, count)``, channels-last.
-
-    ``original`` is ``(sample, filter, 1, position)``, channels-last.
-    """
-    samples, filters, _, length = original.shape
-    original = original.contiguous(memory_format=torch.channels_last)
-    # a run of positions is one stretch of memory, so that overlapping runs can be picked like rows
-    runs = original.as_strided((samples, length - count + 1, count * filters), (length * filters, filters, 1))
-    picked = runs.index_select(1, torch.tensor(begin, device=original.device))
-    return picked.view(-1, 1, count, filters).permute(0, 3, 1, 2)
-
-
-class _Operation(Protocol):
-    """A layer in evaluation mode. ``whole`` runs the original, once; then ``piece`` runs pieces of copies."""
-
-    def whole(self, original: Tensor) -> Tensor:
-        """The outputs ``(sample, filter, 1, position)``; what `piece` needs of the original is kept."""
-        ...
-
-    def piece(self, piece: Piece) -> Piece:
-        """The piece of the outputs that a piece of the inputs changes."""
-        ...
-
-
-class _Sliding:
-    """A convolution or a pool: a position sees ``kernel`` positions from ``stride`` times its own on, less ``padding``.
-
-    ``padding`` zeros are put at either end, first and last.
-    """
-
-    def __init__(
-        self, run: Callable[[Tensor], Tensor], kernel: int, stride: int, padding: tuple[int, int] = (0, 0)
-    ) -> None:
-        self._run = run
-        self._kernel, self._stride, self._padding = kernel, stride, padding
-
-    def whole(self, original: Tensor) -> Tensor:
-        self._padded = pad(original, self._padding).contiguous(memory_format=torch.channels_last)
-        outputs = self._run(self._padded)
-        self._positions = outputs.shape[3]
-        return outputs
-
-    def piece(self, piece: Piece) -> Piece:
-        shifted = Piece(piece.values, tuple(begin + self._padding[0] for begin in piece.begin))
-        first, count = self._reached(shifted)
-        begin = tuple(position * self._stride for position in first)
-        seen = shifted.within(self._padded, begin, (count - 1) * self._stride + self._kernel)
-        return Piece(self._run(seen), first)
-
-    def _reached(self, piece: Piece) -> tuple[tuple[int, ...], int]:
-        """First position of each interval and number of positions that cover all that the piece changes."""
-        first = [max(0, -(-(begin - self._kernel + 1) // self._stride)) for begin in piece.begin]
-        last = [min(self._positions - 1, (begin + piece.count - 1) // self._stride) for begin in piece.begin]
-        count = max(1, max(end - start + 1 for start, end in zip(first, last, strict=True)))
-        return tuple(min(start, self._positions - count) for start in first), count
-
-
-class _Pointwise:
-    """A layer that changes every position by itself, into a new tensor."""
-
-    def __init__(self, run: Callable[[Tensor], Tensor]) -> None:
-        self._run = run
-
-    def whole(self, original: Tensor) -> Tensor:
-        return self._run(original)
-
-    def piece(self, piece: Piece) -> Piece:
-        return Piece(self._run(piece.values), piece.begin)
-
-
-class _Join:
-    """Branches over the same signal; pieces of different lengths are brought to the longest by the original."""
-
-    def __init__(self, branches: Sequence[_Operation], joined: bool) -> None:
-        self._branches, self._joined = branches, joined
-
-    def whole(self, original: Tensor) -> Tensor:
-        self._outputs = [branch.whole(original) for branch in self._branches]
-        return self._together(self._outputs)
-
-    def piece(self, piece: Piece) -> Piece:
-        pieces = [branch.piece(piece) for branch in self._branches]
-        first = [min(begins) for begins in zip(*(each.begin for each in pieces), strict=True)]
-        last = [max(ends) for ends in zip(*([b + each.count for b in each.begin] for each in pieces), strict=True)]
-        count = max(end - start for start, end in zip(first, last, strict=True))
-        begin = tuple(min(start, self._outputs[0].shape[3] - count) for start in first)
-        found = [each.within(whole, begin, count) for each, whole in zip(pieces, self._outputs, strict=True)]
-        return Piece(self._together(found), begin)
-
-    def _together(self, found: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(found), dim=1) if self._joined else sum(found[1:], found[0])
-
-
-class _Chain:
-    """Layers one after the other."""
-
-    def __init__(self, operations: Sequence[_Operation]) -> None:
-        self._operations = operations
-
-    @classmethod
-    def of(cls, layers: Sequence[nn.Module]) -> _Chain:
-        """The layers; a norm goes into the convolution before it, a ReLU into either, a padding into the one after."""
-        waiting = [layer for layer in _flat(layers) if not isinstance(layer, _UNUSED)]
-        operations: list[_Operation] = []
-        while waiting:
-            layer = waiting.pop(0)
-            if isinstance(layer, nn.ZeroPad1d | nn.Conv1d):
-                operations.append(_convolution(layer, waiting))
-            elif isinstance(layer, nn.MaxPool1d):
-                operations.append(_pool(layer))
-            elif isinstance(layer, nn.BatchNorm1d):
-                operations.append(_norm(layer, waiting))
-            elif isinstance(layer, nn.ReLU):
-                operations.append(_Pointwise(torch.relu))
-            elif isinstance(layer, nn.ZeroPad2d):
-                operations.append(_more_filters(layer))
-            elif isinstance(layer, Branches):
-                operations.append(_Join([cls.of([branch]) for branch in layer.branches()], layer.joined))
-            else:
-                raise ValueError(f"A layer is a {type(layer).__name__}, which does not go by pieces.")
-        return cls(operations)
-
-    def whole(self, original: Tensor) -> Tensor:
-        for operation in self._operations:
-            original = operation.whole(original)
-        return original
-
-    def piece(self, piece: Piece) -> Piece:
-        for operation in self._operations:
-            piece = operation.piece(piece)
-        return piece
-
-
-_UNUSED = (nn.Dropout, nn.Dropout1d, nn.Identity)
-"""What does nothing in evaluation mode."""
-
-
-def _flat(layers: Sequence[nn.Module]) -> Iterator[nn.Module]:
-    for layer in layers:
-        if isinstance(layer, nn.Sequential):
-            yield from _flat(list(layer))
-        else:
-            yield layer
-
-
-def _convolution(layer: nn.Module, following: list[nn.Module]) -> _Sliding:
-    """A convolution, or paddings and one, with the norm and the ReLU that follow, which it takes from the list."""
-    before = after = 0
-    while isinstance(layer, nn.ZeroPad1d):
-        before, after = before + layer.padding[0], after + layer.padding[1]
-        layer = following.pop(0) if following else nn.Identity()
-    if not isinstance(layer, nn.Conv1d):
-        raise ValueError(f"A {type(layer).__name__} comes after a ZeroPad1d; expected a Conv1d.")
-    weight, bias = layer.weight, layer.bias
-    if following and isinstance(following[0], nn.BatchNorm1d):
-        scale, shift = _scale_and_shift(following.pop(0))
-        weight = weight * scale[:, None, None]
-        bias = shift if bias is None else bias * scale + shift
-    image = weight[:, :, None].contiguous(memory_format=torch.channels_last)
-    stride, added = layer.stride[0], cast(tuple[int, ...], layer.padding)[0]
-    rectified = _takes_relu(following)
-
-    def run(seen: Tensor) -> Tensor:
-        found = conv2d(seen, image, bias, stride=(1, stride))
-        return found.relu_() if rectified else found
-
-    return _Sliding(run, layer.kernel_size[0], stride, (before + added, after + added))
-
-
-def _pool(layer: nn.MaxPool1d) -> _Sliding:
-    size = cast(int, layer.kernel_size)
-    return _Sliding(lambda seen: max_pool2d(seen, (1, size)), size, size)
-
-
-def _norm(layer: nn.BatchNorm1d, following: list[nn.Module]) -> _Pointwise:
-    """A norm with the ReLU that follows."""
-    scale, shift = (values[:, None, None] for values in _scale_and_shift(layer))
-    rectified = _takes_relu(following)
-
-    def run(values: Tensor) -> Tensor:
-        found = torch.addcmul(shift, values, scale)
-        return found.relu_() if rectified else found
-
-    return _Pointwise(run)
-
-
-def _more_filters(layer: nn.ZeroPad2d) -> _Pointwise:
-    """Filters of zeros; a `nn.ZeroPad2d` sees a signal as an image of filters by time."""
-    left, right, top, bottom = layer.padding
-    if left or right:
-        raise ValueError(f"A ZeroPad2d pads time by {left} and {right}; expected filters only.")
-    return _Pointwise(lambda values: pad(values, (0, 0, 0, 0, top, bottom)))
-
-
-def _scale_and_shift(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """What a batch norm in evaluation mode multiplies and adds, each ``(filter,)``."""
-    norm = cast(nn.BatchNorm1d, layer)
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    scale = norm.weight * (variance + norm.eps).rsqrt()
-    return scale, norm.bias - mean * scale
-
-
-def _takes_relu(following: list[nn.Module]) -> bool:
-    """Whether a ReLU comes next; it is taken from the list."""
-    found = bool(following) and isinstance(following[0], nn.ReLU)
-    if found:
-        following.pop(0)
-    return found
-
-
-def _image(signals: Tensor) -> Tensor:
+def image(signals: Tensor) -> Tensor:
     """Signals ``(sample, channel, time)`` as images of one row, channels-last."""
     return signals.detach()[:, :, None].contiguous(memory_format=torch.channels_last)
+
+
+def _slices(original: Tensor, begin: Sequence[int], count: int) -> Tensor:
+    """``count`` positions of the original from each ``begin`` on: ``(sample * interval, filter, 1, count)``."""
+    positions = original.permute(0, 2, 3, 1).squeeze(1)
+    first = torch.tensor(begin, device=original.device)
+    clock = (first[:, None] + torch.arange(count, device=original.device)).flatten()
+    picked = positions.contiguous().index_select(1, clock)
+    return picked.view(-1, 1, count, original.shape[1]).permute(0, 3, 1, 2)
 
 
 def _rows(values: Tensor, intervals: int) -> Tensor:
@@ -337,12 +78,12 @@ def _rows(values: Tensor, intervals: int) -> Tensor:
     return values.permute(0, 2, 3, 1).reshape(-1, intervals, values.shape[3], values.shape[1])
 
 
-def _replaced(original: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Piece:
+def replaced(original: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Piece:
     """The pieces of the inputs that the intervals replace, all as long as the longest."""
     count = int((stops - starts).max().clamp(1, original.shape[3]))
     firsts = starts.clamp(max=original.shape[3] - count)
     begin = tuple(firsts.tolist())
     clock = firsts[:, None] + torch.arange(count, device=firsts.device)
     inside = ((clock >= starts[:, None]) & (clock < stops[:, None])).repeat(len(original), 1).to(original.device)
-    values = torch.where(inside[:, None, None], slices(replacement, begin, count), slices(original, begin, count))
+    values = torch.where(inside[:, None, None], _slices(replacement, begin, count), _slices(original, begin, count))
     return Piece(values.contiguous(memory_format=torch.channels_last), begin)

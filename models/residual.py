@@ -16,6 +16,8 @@ class ResidualUnit(nn.Module):
     of one step where the number of filters changes. Their sum leaves.
     """
 
+    joined = False
+
     def __init__(self, entering: int, leaving: int, dropout: float, pools: bool, activated: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -29,8 +31,6 @@ class ResidualUnit(nn.Module):
             *([nn.MaxPool1d(2)] if pools else []),
             *([nn.Conv1d(entering, leaving, 1)] if entering != leaving else []),
         )
-
-    joined = False
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The sum of both branches."""

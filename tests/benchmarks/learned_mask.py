@@ -3,9 +3,10 @@
     python tests/benchmarks/learned_mask.py
 
 The network: ten steps of 72 points, two LSTM layers of 40 units, dense layers 500, 100 and 8; 102,768 parameters,
-random and large enough to tell windows apart. One by one is measured as plumbline on single windows, and as the descent is commonly written. A descent
-amplifies rounding: in float64 masks agree, in float32 their mean difference is limited. One thread: with more, the
-many small runs of the other side pay for waiting. Trust the ratio.
+random and large enough to tell windows apart. One by one is measured as plumbline on single windows, and as the
+descent is commonly written, mask by mask. A descent amplifies rounding: in float64 masks agree, in float32 their mean
+difference is limited. One thread: with more, the many small runs of the other side pay for waiting, and the ratio
+says less about the work. Trust the ratio.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ class Composite:
     """Rules by position (Montavon et al., 2019, section 10.3; Kohlbrenner et al., 2020).
 
     ``first`` holds for the linear maps that no other stands before, whatever their kind; without it they follow
-    ``convolution`` or ``linear`` as all others do. ``name`` is ``composite_<label>``.
+    ``convolution`` or ``linear`` as all others do. LSTM layers follow the epsilon rule. ``name`` is
+    ``composite_<label>``.
     """
 
     label: str
@@ -39,6 +40,8 @@ class Composite:
 
     def at(self, layer: Layer) -> Rule:
         """The rule for a layer."""
+        if layer.kind == "recurrent":
+            return Epsilon()
         if layer.first and self.first is not None:
             return self.first
         return self.convolution if layer.kind == "convolution" else self.linear

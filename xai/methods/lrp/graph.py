@@ -57,7 +57,7 @@ class Step:
     """One node of the graph: its name for users, what it calls, and what relevance does there.
 
     ``operation`` is None where LRP does not know the function: an error only if a signal passes through it.
-    ``layer`` is the position of a linear map, None for all else.
+    ``layer`` is the position of a linear map or of an LSTM, None for all else.
     """
 
     name: str
@@ -120,8 +120,8 @@ class Signals:
 
 
 SUPPORTED = (
-    "LRP supports linear and convolution layers, batch norm, pools, activations, dropout, upsampling, sums, "
-    "concatenation, reshaping, padding and slicing."
+    "LRP supports linear and convolution layers, LSTM layers, batch norm, pools, activations, dropout, upsampling, "
+    "sums, concatenation, reshaping, padding and slicing."
 )
 
 

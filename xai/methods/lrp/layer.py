@@ -1,4 +1,4 @@
-"""Where a linear map stands in its network: what composites of rules choose by."""
+"""Where a layer with weights stands in its network: what composites of rules choose by."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear map of a network: its ``name``, its ``kind``, and whether no other stands before it (``first``)."""
+    """A linear map of a network or an LSTM: its ``name``, its ``kind``, and whether none is before it (``first``)."""
 
     name: str
-    kind: Literal["linear", "convolution"]
+    kind: Literal["linear", "convolution", "recurrent"]
     first: bool = False

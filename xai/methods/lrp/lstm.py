@@ -9,14 +9,17 @@ with one product per step, over all samples and rules; a single product then giv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ...protocols import LayerTrace
+from .composites import LayerRules
 from .contributions import stabilised
 from .leak import Leak
+from .rules import Epsilon
 
 
 @dataclass(frozen=True)
@@ -106,3 +109,24 @@ def _back_through_time(
         cell.addcmul_(next_cell, keeps).addcmul_(next_message @ weight_hidden, output)
         torch.mul(cell, adds, out=message)
     return cells, messages
+
+
+def through_layers(traces: Sequence[LayerTrace], relevance: Tensor, epsilon: float) -> list[LSTMPass]:
+    """From the last layer, whose outputs have ``relevance (time, rule, sample, unit)``, to the first."""
+    layers: list[LSTMPass] = []
+    for number in range(len(traces), 0, -1):
+        layers.append(LSTMPass.down(f"lstm_{number}", traces[number - 1], relevance, epsilon))
+        relevance = layers[-1].leaving
+    return layers
+
+
+def places_by_epsilon(rules: Sequence[LayerRules]) -> dict[float, list[int]]:
+    """The rules' positions by the epsilon of their LSTM layers: rules of one epsilon share all else there.
+
+    LSTM layers follow the epsilon rule: it, or under other rules `Epsilon`'s default.
+    """
+    places: dict[float, list[int]] = {}
+    for place, rule in enumerate(rules):
+        epsilon = rule.epsilon if isinstance(rule, Epsilon) else Epsilon().epsilon
+        places.setdefault(epsilon, []).append(place)
+    return places

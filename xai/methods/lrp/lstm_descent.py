@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from ...protocols import LayerTrace, LSTMStack
+from ...protocols import LSTMStack
 from .composites import LayerRules, rule_for
 from .contributions import Contributions
 from .descent import Descent, Score, ScorePass, samples_at_once, score_leak
@@ -17,8 +17,7 @@ from .layer import Layer
 from .leak import Leak
 from .linear_maps import Weights, summed
 from .linear_pass import LinearPass
-from .lstm import LSTMPass
-from .rules import Epsilon
+from .lstm import places_by_epsilon, through_layers
 
 HEAD = Layer("head", "linear")
 
@@ -61,7 +60,7 @@ def lstm_descents(
     """
     if inputs.dim() != 3:
         raise ValueError(f"inputs have the shape {tuple(inputs.shape)}; LRP expects (sample, channel, time).")
-    groups = _places_by_epsilon(rules)
+    groups = places_by_epsilon(rules)
     together = samples_at_once(inputs.device, 2 * inputs.shape[2] * stack.readout().in_features)  # cells, messages
     head = AveragedHead.of(stack.readout())
     for first in range(0, len(inputs), together):
@@ -72,7 +71,7 @@ def lstm_descents(
         for epsilon, places in groups.items():
             chosen = [rule_for(rules[place], HEAD) for place in places]
             top = LinearPass.down(contributions, start.leaving.expand(len(places), -1, -1), chosen)
-            layers = _through_layers(traces, top.leaving.transpose(0, 1), epsilon)
+            layers = through_layers(traces, top.leaving.transpose(0, 1), epsilon)
             leaks: list[Leak] = []
             if accounting:
                 leaks = [
@@ -85,21 +84,3 @@ def lstm_descents(
 
 def _head_leak(head: LinearPass) -> Leak:
     return Leak(HEAD.name, summed(head.relevance), head.leaving.sum((1, 3), dtype=torch.float64), *head.kept())
-
-
-def _through_layers(traces: Sequence[LayerTrace], relevance: Tensor, epsilon: float) -> list[LSTMPass]:
-    """From the last layer, whose outputs have ``relevance (time, rule, sample, unit)``, to the first."""
-    layers: list[LSTMPass] = []
-    for number in range(len(traces), 0, -1):
-        layers.append(LSTMPass.down(f"lstm_{number}", traces[number - 1], relevance, epsilon))
-        relevance = layers[-1].leaving
-    return layers
-
-
-def _places_by_epsilon(rules: Sequence[LayerRules]) -> dict[float, list[int]]:
-    """The rules' positions by the epsilon of their LSTM layers: rules of one epsilon share all else there."""
-    places: dict[float, list[int]] = {}
-    for place, rule in enumerate(rules):
-        epsilon = rule.epsilon if isinstance(rule, Epsilon) else Epsilon().epsilon
-        places.setdefault(epsilon, []).append(place)
-    return places

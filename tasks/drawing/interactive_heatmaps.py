@@ -14,10 +14,10 @@ from plotly.subplots import make_subplots
 from .geometry import Floats, Geometry, Mask, mask_of
 from .heat import LOW_IS_IMPORTANT, colours_by_explainer, scales_for
 from .image_cell import outline, shape_of
-from .interactive import looks, rounded, safe, stops_of
+from .interactive import add_key, add_menu, looks, rounded, safe, show, stops_of
 from .signal_cell import extremes, spans
 from .slice_viewer import slice_viewer
-from .style import EVIDENCE, INK, MUTED, SIGNED
+from .style import EVIDENCE, INK, SIGNED
 
 IMAGES_PER_ROW = 5
 _TOP, _BOTTOM, _NAME = 122, 116, 20
@@ -70,9 +70,9 @@ def interactive_heatmaps(
         maps = {label: _map(geometry, signals[label], attributions, label, name) for label in signals}
         choices.append(_choice(geometry, painted, maps, name, scale, low=name in low_is_important))
     looks(figure, title, height=height + _TOP + _BOTTOM, top=_TOP)
-    _add_key(figure, height)
-    _add_menu(figure, choices, height, evidence=bool(evidence))
-    _show(figure, choices[0])
+    add_key(figure, height, bottom=_BOTTOM)
+    add_menu(figure, choices, height, above=_NAME, words="Choose an explainer", marked=bool(evidence))
+    show(figure, choices[0])
     return figure
 
 
@@ -214,32 +214,3 @@ def _ends(values: Floats, *, signed: bool) -> tuple[float, float]:
         return (low - 1, low + 1) if signed else (low, low + 1)
     most = max(abs(low), abs(high))
     return (-most, most) if signed else (low, high)
-
-
-def _add_key(figure: Figure, height: int) -> None:
-    """The colour bar under the panels, carried by a trace without points."""
-    figure.add_trace(Scatter(x=[None], y=[None], mode="markers", marker={"color": [0], "coloraxis": "coloraxis"}))
-    bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": -52 / height, "yanchor": "top", "len": 260,
-           "lenmode": "pixels", "thickness": 10, "tickvals": [0, 0.5, 1], "outlinewidth": 0, "ticklen": 3,
-           "title": {"side": "top", "font": {"size": 12}}}  # fmt: skip
-    figure.update_layout(coloraxis={"cmin": 0, "cmax": 1, "colorbar": bar}, margin_b=_BOTTOM)
-
-
-def _add_menu(figure: Figure, choices: Sequence[dict[str, Any]], height: int, *, evidence: bool) -> None:
-    menu = {"buttons": choices, "x": 0, "xanchor": "left", "y": 1 + (_NAME + 4) / height, "yanchor": "bottom",
-            "bgcolor": "white", "bordercolor": MUTED, "font": {"size": 12}}  # fmt: skip
-    words = "Choose an explainer; drag to zoom, double-click to see all."
-    words += " Marked: the evidence." if evidence else ""
-    figure.update_layout(updatemenus=[menu], title_subtitle={"text": words, "font": {"size": 12, "color": MUTED}})
-
-
-def _show(figure: Figure, choice: dict[str, Any]) -> None:
-    """Does to the figure what the button does in the browser."""
-    restyle, key, traces = choice["args"]
-    for name, values in restyle.items():
-        for place, trace in enumerate(traces):
-            value = values[place % len(values)]
-            if value is not None and name.split(".")[0] in figure.data[trace]:
-                figure.data[trace][name] = value
-    for name, value in key.items():
-        figure.layout[name] = value

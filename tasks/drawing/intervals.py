@@ -72,7 +72,7 @@ def forest(comparison: pd.DataFrame, *, metric: str, higher_is_better: bool, tit
     tidy(axes, grid="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _widen_to_zero(axes, rows[["difference", "ci_low", "ci_high"]])
+    widen_to_zero(axes, rows[["difference", "ci_low", "ci_high"]])
     axes.set_xlabel(plain(f"difference in {metric} (first − second)"), size=TEXT, color=INK, labelpad=20)
     _arrows(axes, higher_is_better)
     _verdict_key(figure)
@@ -136,7 +136,7 @@ def _verdict(row: pd.Series) -> str:
     return sides.get(row["winner"], "undecided")
 
 
-def draw_interval(axes: Axes, position: int, value: float, row: pd.Series, look: tuple[str, str, str, str]) -> None:
+def draw_interval(axes: Axes, position: float, value: float, row: pd.Series, look: tuple[str, str, str, str]) -> None:
     """A row's interval as a line, its value as a point; ``look``: colour, marker, fill and what they mean."""
     colour, marker, face, _ = look
     axes.plot([row["ci_low"], row["ci_high"]], [position] * 2, color=colour, linewidth=2, zorder=2)
@@ -179,7 +179,8 @@ def _write_columns(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(place, -0.95, text, **{**beside(axes), "color": MUTED})
 
 
-def _widen_to_zero(axes: Axes, values: pd.DataFrame) -> None:
+def widen_to_zero(axes: Axes, values: pd.DataFrame) -> None:
+    """Sets the x axis to hold 0 and every finite value."""
     finite = values.to_numpy(dtype=float)
     finite = finite[np.isfinite(finite)]
     low, high = min(0.0, *finite, 0.0), max(0.0, *finite, 0.0)

@@ -111,16 +111,24 @@ def mark_beat(axes: Axes, geometry: Geometry, colour: str = RULE) -> None:
 
 def shade(axes: Axes, geometry: Geometry, mask: Mask | None) -> None:
     """Shades each run of the evidence ``(time,)`` from edge to edge of the cell."""
-    if mask is None:
-        return
-    for left, right in spans(geometry, mask):
+    if mask is not None:
+        shade_runs(axes, spans(geometry, mask))
+
+
+def shade_runs(axes: Axes, found: Iterable[tuple[float, float]]) -> None:
+    """Shades the evidence from each start to its end."""
+    for left, right in found:
         axes.axvspan(left, right, facecolor=EVIDENCE, alpha=SHADE, linewidth=0, zorder=0)
         axes.axvspan(left, right, ymin=0.975, facecolor=EVIDENCE, linewidth=0, zorder=1)
 
 
 def spans(geometry: Geometry, mask: Mask) -> list[tuple[float, float]]:
     """Start and end, in the geometry's time, of each run of a mask ``(time,)``."""
-    time, half = geometry.times(len(mask)), geometry.half_step()
+    return runs(geometry.times(len(mask)), geometry.half_step(), mask)
+
+
+def runs(times: Floats, half_step: float, mask: Mask) -> list[tuple[float, float]]:
+    """Start and end of each run of a mask ``(time,)`` whose points lie at ``times``, from edge to edge of them."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
-    runs = zip(edges[::2], edges[1::2], strict=True)
-    return [(float(time[start] - half), float(time[stop - 1] + half)) for start, stop in runs]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [(float(times[start] - half_step), float(times[stop - 1] + half_step)) for start, stop in pairs]

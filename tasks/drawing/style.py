@@ -111,6 +111,16 @@ def wrapped(name: str, width: int) -> str:
     return plain("\n".join(line.strip() for line in lines))
 
 
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters of the text; an ellipsis stands for what was cut."""
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+
+
+def fitted(name: str, width: int) -> str:
+    """As `wrapped`, with every word that is too long for a line shortened."""
+    return "\n".join(shortened(line, width + 1) for line in wrapped(name, width).split("\n"))
+
+
 def tidy(axes: Axes, *, grid: Literal["x", "y"] | None = None) -> None:
     """Light frame, small ticks and, on request, hairlines across ``grid`` = ``"x"`` or ``"y"``."""
     for side in ("top", "right"):

@@ -8,6 +8,7 @@ from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job
 
 from .studies.ecg_beats import ECG_BEATS
+from .studies.ecg_rhythms import CAM, CRNN, ECG_RHYTHMS, HANNUN, LSTM
 from .studies.mnist_scanline import MNIST_SCANLINE
 from .studies.ms_lesions import MS_LESIONS
 from .studies.sleep_spindles import SLEEP_SPINDLES
@@ -23,6 +24,11 @@ STUDIES: Mapping[str, Study] = {
         MNIST_SCANLINE,
         ICU_VITALS,
         NICU_VITALS,
+        ECG_RHYTHMS,
+        HANNUN,
+        CRNN,
+        CAM,
+        LSTM,
         SLEEP_STAGES,
         SLEEP_SPINDLES,
         STROKE_LESIONS,

@@ -186,7 +186,7 @@ def gate(study: StudyName, version: Annotated[str | None, typer.Option(help="def
     from .gate import gate as gate_flow
 
     decided = gate_flow(study, version)
-    console.print(f"{study} version {decided['version']}: {decided['verdict']}")
+    console.print(f"{study} version {decided['version']}: {decided['verdict']}", highlight=False, markup=False)
     raise typer.Exit(Exit.DONE if decided["passed"] else Exit.REFUSED)
 
 

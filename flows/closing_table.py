@@ -29,7 +29,7 @@ def show_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(table)
     for outcome in outcomes:
         for line in outcome.lines:
-            console.print(f"  {line}", highlight=False)
+            console.print(f"  {line}", highlight=False, markup=False)
     settings = Settings()
     pages = f"{settings.mlflow_url} (MLflow) and http://{settings.host}:{settings.prefect_port} (Prefect)"
     console.print(f"Open the pages: plumbline up, then {pages}", highlight=False)

@@ -19,6 +19,8 @@ from xai.quality.demographics import Factor
 from xai.quality.plan import QualityPlan
 
 Scale = Literal["quick", "full"]
+TRAINING = "training"
+"""The option that chooses between recipes."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Plan(BaseModel):
     """What one scale of a study does; ``subset`` says it in words.
 
     ``reading`` are arguments of the study's reader, ``network`` of its network. ``paper_recipe``: of the mode
-    `paper`, where it trains otherwise.
+    `paper`, where it trains otherwise; ``own_recipe``: of the option ``training=own``, a network's first authors'.
 
     Judged are up to ``per_cell`` samples of each subject and class, and up to ``per_class`` of each class. Shares of
     relevance are taken on every tested sample, or on up to ``shares_per_cell`` of each member, subject and class.
@@ -108,6 +110,7 @@ class Plan(BaseModel):
     trials: int
     recipe: Recipe
     paper_recipe: Recipe | None = None
+    own_recipe: Recipe | None = None
     per_cell: int
     per_class: int | None = None
     shares_per_cell: int | None = None
@@ -124,9 +127,9 @@ class Study(BaseModel):
     ``read(folder, key=..., out=...)`` reads recordings into a cohort, subjects pseudonymised with ``key``;
     ``write_phantom(folder, subjects=..., seed=..., **settings)`` writes recordings that ``read`` reads.
     ``paper_split``: what the paper drew at random, ``paper_network``: arguments of the network that it had otherwise.
-    ``options``: what a user may choose, the values of each, the default first: `normalisation`, a name in
-    ``network_options`` (the network's arguments by value), or an argument of ``read``; ``chosen``: those that differ
-    from the default. ``figures``: under which of the paper's numbers a
+    ``options``: what a user may choose, the values of each, the default first: `normalisation`, `training` (``own``:
+    the plan's ``own_recipe``), a name in ``network_options`` (the network's arguments by value), or an argument of
+    ``read``; ``chosen``: those that differ from the default. ``figures``: under which of the paper's numbers a
     figure is kept. ``published``: accuracies to stand beside ours, the paper's own first. ``recordings``: the study
     whose recordings and phantom it reads, where not its own. ``companions``: by role, studies on the same recordings
     that are trained and judged before this one, and whose networks its inspections ask too.
@@ -177,7 +180,7 @@ class Study(BaseModel):
                 allowed = ", ".join(f"{option}={'|'.join(values)}" for option, values in self.options.items())
                 raise UsageError(f"option of {self.name} is {name}={value}; expected {allowed or 'none, it has none'}.")
         chosen = {name: value for name, value in sorted(given.items()) if value != self.defaults[name]}
-        known = {"normalisation", *self.network_options}
+        known = {"normalisation", TRAINING, *self.network_options}
         reading = {name: value for name, value in chosen.items() if name not in known}
         return self.model_copy(
             update={
@@ -195,7 +198,9 @@ class Study(BaseModel):
         return dict(plan.network) | {argument: value for change in changes for argument, value in change.items()}
 
     def recipe(self, plan: Plan, mode: Mode) -> Recipe:
-        """How the plan's network is trained in a mode."""
+        """How the plan's network is trained in a mode, as the chosen options change it."""
+        if self.chosen.get(TRAINING) == "own" and plan.own_recipe is not None:
+            return plan.own_recipe
         return plan.paper_recipe if mode == "paper" and plan.paper_recipe is not None else plan.recipe
 
     def plan(self, data: str | None, scale: Scale) -> Plan:

@@ -29,6 +29,7 @@ STUDIES = (
     "sleep-spindles",
     "stroke-lesions",
     "ms-lesions",
+    "ecg-rhythms",
 )
 
 

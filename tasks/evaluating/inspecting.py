@@ -15,6 +15,7 @@ from models.bundle import load_bundle
 from .. import drawing
 from ..cohorts.store import Cohort
 from ..inspections import (
+    class_distribution,
     class_modes,
     demographics,
     dependence_length,
@@ -25,10 +26,14 @@ from ..inspections import (
     modality_ablation,
     negative_digit,
     nets,
+    networks_agree,
     night,
+    recorder,
     relevance_filters,
     relevance_shares,
+    rhythm_saliency,
     rule_agreement,
+    saliency_claims,
     sequence_length,
     temporal_scores,
     wavelet_match,
@@ -42,6 +47,7 @@ from .judging import write_csv
 from .sharing import read_shares
 
 INSPECTIONS: Mapping[str, Callable[[Inspected], Finding]] = {
+    "class-distribution": class_distribution.inspect,
     "class-modes": class_modes.inspect,
     "demographics": demographics.inspect,
     "dependence-length": dependence_length.inspect,
@@ -52,10 +58,14 @@ INSPECTIONS: Mapping[str, Callable[[Inspected], Finding]] = {
     "modality-ablation": modality_ablation.inspect,
     "negative-digit": negative_digit.inspect,
     "nets": nets.inspect,
+    "networks-agree": networks_agree.inspect,
     "night": night.inspect,
+    "recorder": recorder.inspect,
     "relevance-filters": relevance_filters.inspect,
     "relevance-shares": relevance_shares.inspect,
+    "rhythm-saliency": rhythm_saliency.inspect,
     "rule-agreement": rule_agreement.inspect,
+    "saliency-claims": saliency_claims.inspect,
     "sequence-length": sequence_length.inspect,
     "temporal-scores": temporal_scores.inspect,
     "wavelet-match": wavelet_match.inspect,

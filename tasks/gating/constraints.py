@@ -40,9 +40,16 @@ class Constraint:
     @property
     def sentence(self) -> str:
         """What was found and what was demanded."""
+        return f"{self.name} is {self._found}; demanded is {self.demand}"
+
+    @property
+    def _found(self) -> str:
+        if math.isnan(self.value):
+            return "undefined, there are too few to compare"
+        if math.isnan(self.ci_low):
+            return f"{self.value:.3g}, of too few for an interval"
         p = "" if self.p_adjusted is None else f", corrected p = {self.p_adjusted:.2g}"
-        found = f"{self.value:.3g} [{self.ci_low:.3g}, {self.ci_high:.3g}]{p}"
-        return f"{self.name} is {found}; demanded is {self.demand}"
+        return f"{self.value:.3g} [{self.ci_low:.3g}, {self.ci_high:.3g}]{p}"
 
     def as_row(self) -> dict[str, Any]:
         """A JSON-ready row; undefined numbers become ``None``."""

@@ -25,6 +25,7 @@ from .segmentation import segmentation_tables, segmented_cases
 from .splits import (
     PaperSplit,
     Split,
+    class_draws,
     provided_splits,
     random_splits,
     split_table,
@@ -162,8 +163,8 @@ def _splits(cohort: Cohort, mode: Mode, members: int, paper_split: PaperSplit) -
         return subject_folds(cohort.samples, members, SPLIT_SEED)
     if paper_split == "training":
         return training_cases(cohort.samples, members)
-    draw = random_splits if paper_split == "samples" else subject_draws
-    return draw(cohort.samples, members, SPLIT_SEED)
+    draws = {"samples": random_splits, "classes": class_draws, "subjects": subject_draws}
+    return draws[paper_split](cohort.samples, members, SPLIT_SEED)
 
 
 def _table_digest(table: pd.DataFrame) -> str:

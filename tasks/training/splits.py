@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 Samples = NDArray[np.int64]
-PaperSplit = Literal["samples", "subjects", "training"]
-"""How a paper split: at random, `random_splits` or `subject_draws`, or not at all, `training_cases`."""
+PaperSplit = Literal["samples", "classes", "subjects", "training"]
+"""How a paper split: at random, `random_splits`, `class_draws` or `subject_draws`, or not at all, `training_cases`."""
+DRAWN_OF_A_CLASS = 3_200
+"""Training samples of each class in paper 2."""
 _VALIDATION_SHARE = 0.15
 """Of the training subjects."""
 _PROVIDED_VALIDATION_SHARE = 0.1
@@ -49,6 +51,30 @@ def random_splits(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
     for trial in range(trials):
         order = np.random.default_rng([seed, trial]).permutation(numbers)
         parts = (order[:train], order[test:], order[train:test])
+        splits.append(Split(*(np.sort(part) for part in parts)))
+    return splits
+
+
+def class_draws(samples: pd.DataFrame, trials: int, seed: int) -> list[Split]:
+    """The split of Vijayarangan et al. (2020): at random 3,200 samples of each class train, all the rest tests.
+
+    Of a class with fewer, four fifths train, at least one. A tenth of what trains validates, at least one of two; the
+    paper names no validation. Windows of one person, even overlapping ones, fall on both sides; only the mode `paper`
+    uses it. ``samples`` has the column label. Raises ValueError when there is less than one trial or no sample.
+    """
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; expected 1 or more.")
+    if not len(samples):
+        raise ValueError("samples has 0 rows; expected 1 or more.")
+    sizes = samples.groupby("label").size()
+    training = (sizes * 4 // 5).clip(1, DRAWN_OF_A_CLASS)
+    splits = []
+    for trial in range(trials):
+        shuffled = samples.sort_index().sample(frac=1.0, random_state=np.random.default_rng([seed, trial]))
+        rank, drawn = shuffled.groupby("label").cumcount(), shuffled["label"].map(training)
+        validating = (rank < np.maximum(1, drawn // 10)) & (drawn > 1)
+        numbers = shuffled.index.to_numpy(np.int64)
+        parts = (numbers[(rank < drawn) & ~validating], numbers[validating], numbers[rank >= drawn])
         splits.append(Split(*(np.sort(part) for part in parts)))
     return splits
 

@@ -101,3 +101,12 @@ def test_a_segmentation_is_held_against_marking_all_signal(low: float, holds: bo
     found = overlaps_better_than_chance({"dice": 0.5, "dice_ci_low": low, "dice_ci_high": 0.6, "dice_by_chance": 0.1})
     assert found.holds is holds
     assert "demanded is above that of marking all signal, 0.1" in found.sentence
+
+
+def test_what_two_people_cannot_tell_is_said_in_words():
+    nothing = Constraint("dice", "above chance", 0.02, math.nan, math.nan, bound=0.01)
+    assert nothing.sentence == "dice is 0.02, of too few for an interval; demanded is above chance"
+    undefined = Constraint("faith", "above 0", math.nan, math.nan, math.nan, bound=0.0, p_adjusted=math.nan)
+    assert undefined.sentence == "faith is undefined, there are too few to compare; demanded is above 0"
+    assert not nothing.holds
+    assert not undefined.holds

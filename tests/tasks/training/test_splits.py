@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupShuffleSplit
 
 from tasks.training.splits import (
     Split,
+    class_draws,
     provided_splits,
     random_splits,
     scarce_classes,
@@ -277,3 +278,31 @@ def test_every_part_of_every_fold_has_a_subject(folds, more, seed):
     samples = table([{0: 3}] * ((4 if folds == 2 else folds) + more))
     for split in subject_folds(samples, folds, seed):
         assert all(len(part) for part in parts(split))
+
+
+def test_class_draws_train_on_equally_many_of_each_class_and_test_on_all_the_rest():
+    labels = np.repeat([0, 1, 2], [9_000, 3_287, 40])
+    samples = pd.DataFrame({"label": labels, "subject": np.arange(len(labels)) % 7})
+    splits = class_draws(samples, 2, seed=0)
+    for split in splits:
+        seen = np.concatenate([split.train, split.validation])
+        assert np.bincount(labels[seen]).tolist() == [3_200, 2_629, 32]
+        assert np.bincount(labels[split.validation]).tolist() == [320, 262, 3]
+        parts = np.concatenate([split.train, split.validation, split.test])
+        assert sorted(parts) == samples.index.tolist()
+    assert not np.array_equal(splits[0].test, splits[1].test)
+    mixed = samples.sample(frac=1, random_state=1)
+    assert np.array_equal(class_draws(mixed, 1, seed=0)[0].train, splits[0].train)
+
+
+def test_class_draws_train_on_a_class_of_one_and_refuse_nothing_at_all():
+    samples = pd.DataFrame({"label": [0] * 9 + [1, 2, 2], "subject": 0})
+    (split,) = class_draws(samples, 1, seed=0)
+    labels = samples["label"].to_numpy()
+    assert np.bincount(labels[split.train], minlength=3).tolist() == [6, 1, 1]
+    assert np.bincount(labels[split.validation], minlength=3).tolist() == [1, 0, 0]
+    assert np.bincount(labels[split.test], minlength=3).tolist() == [2, 0, 1]
+    with pytest.raises(ValueError, match="samples has 0 rows"):
+        class_draws(samples.iloc[:0], 1, seed=0)
+    with pytest.raises(ValueError, match="trials is 0"):
+        class_draws(samples, 0, seed=0)

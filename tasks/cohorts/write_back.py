@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,8 @@ def write_back(recording: Recording, attribution: NDArray[np.float64], method: s
         write_relevance_edf(out, recording, attribution, method)
         return
     names = [f"{method} {channel}" for channel in recording.channels]
-    signal, rate = recording.signal, recording.rate
+    signal: NDArray[np.floating[Any]] = recording.signal
+    rate = recording.rate
     if recording.native is not None and recording.native.rate != rate:
         signal, rate = recording.native.signal, recording.native.rate
         attribution = brought_back(attribution, ratio_of(rate, recording.rate), signal.shape[1])

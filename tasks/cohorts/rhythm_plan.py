@@ -150,15 +150,19 @@ def _require_signals(root: Path, record: RhythmRecord) -> None:
 
 def _capped(records: Sequence[Chosen], most: int) -> list[Chosen]:
     """The records with at most ``most`` windows of each patient and class, evenly over the patient's windows."""
-    groups: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    shares: defaultdict[tuple[str, int], list[tuple[int, NDArray[np.int64]]]] = defaultdict(list)
     for number, record in enumerate(records):
-        for place, label in enumerate(record.labelled.labels):
-            groups[record.subject.identity, int(label)].append((number, place))
-    taken: list[list[int]] = [[] for _ in records]
-    for windows in groups.values():
-        for number, place in (windows[i] for i in _evenly(len(windows), most)):
-            taken[number].append(place)
-    return [_restricted(record, np.sort(places)) for record, places in zip(records, taken, strict=True)]
+        for label in np.unique(record.labelled.labels):
+            places = np.flatnonzero(record.labelled.labels == label)
+            shares[record.subject.identity, int(label)].append((number, places))
+    taken: list[list[NDArray[np.int64]]] = [[np.empty(0, dtype=np.int64)] for _ in records]
+    for parts in shares.values():
+        first = np.cumsum([0, *(len(places) for _, places in parts)])
+        picked = _evenly(int(first[-1]), most)
+        for (number, places), start in zip(parts, first[:-1], strict=True):
+            own = picked[(picked >= start) & (picked < start + len(places))]
+            taken[number].append(places[own - start])
+    return [_restricted(one, np.sort(np.concatenate(places))) for one, places in zip(records, taken, strict=True)]
 
 
 def _evenly(count: int, most: int) -> NDArray[np.int64]:
@@ -170,6 +174,5 @@ def _evenly(count: int, most: int) -> NDArray[np.int64]:
 
 def _restricted(record: Chosen, places: NDArray[np.int64]) -> Chosen:
     whole = record.labelled
-    places = places.astype(np.int64)  # of no places numpy makes floats
     dropped = {**whole.dropped, CAPPED: len(whole.labels) - len(places)}
     return replace(record, labelled=Labelled(whole.marks[places], whole.labels[places], dropped))

@@ -22,11 +22,11 @@ RHYTHM_MARKS = {"N": "(N", "AFIB": "(AFIB", "SVTA": "(SVTA", "SBR": "(SBR"}
 _SINUS = 1.6
 _CYCLE = 120.0
 """Seconds in which all episodes come once, at the least."""
-_PACES = {"SVTA": ((0.40, 0.58),), "SBR": ((1.03, 1.18),), "AFIB": ((0.55, 1.0),)}
+_PACES = {"SVTA": ((0.40, 0.58),), "SBR": ((1.03, 1.18),), "AFIB": ((0.6, 1.0),)}
 _SINUS_PACES = ((0.92, 1.0), (0.92, 1.0), (0.65, 0.92), (0.45, 0.65))
 _BLOCK_PACES = (*_SINUS_PACES, (1.0, 1.18), (1.0, 1.18))
 """Mean seconds between beats, one range drawn for each stretch."""
-_SHORTEST = {"AFIB": 0.38, "SBR": 1.01}
+_SHORTEST = {"AFIB": 0.45, "SBR": 1.01}
 _GAMMA_SHAPE = 16.0
 """Of the intervals in atrial fibrillation: their SD is a quarter of their mean."""
 _ECTOPIC_EVERY, _ECTOPIC_MARGIN = 3.2, 1.4
@@ -36,6 +36,8 @@ _SEEN = 0.99
 """Seconds: a beat this near to another shows in its window of 2 s, whatever a reader does at the edge."""
 _EDGE = 1.02
 """Seconds from a beat to the end of its window, and a little."""
+_FADED = 0.05
+"""Seconds before the record's end at which fibrillation fades, so that its mark lies inside."""
 _GAP_CHANGES = sorted(np.linspace(-0.3, 0.4, 71), key=abs)
 _EARLIEST = 0.42
 """Seconds: the least between a beat and a PVC after it."""
@@ -81,7 +83,7 @@ def draw_rhythm(rng: np.random.Generator, breathing: Breathing, classes: Sequenc
         beats = _joined(beats, own.from_second(beats.times[-1] + gap))
     kept = beats.times < seconds - _MARGIN
     marks = [mark for mark in marks if mark[0] < beats.times[kept][-1]]
-    ends = [start for start, _ in marks[1:]] + [seconds]
+    ends = [start for start, _ in marks[1:]] + [seconds - _FADED]
     fibrillation = tuple((start, end) for (start, name), end in zip(marks, ends, strict=True) if name == "AFIB")
     return Rhythm(beats.times[kept], beats.classes[kept], tuple(marks), fibrillation)
 

@@ -34,7 +34,7 @@ _BEFORE_QRS, _AFTER_T = 0.045, 2.2
 """Where fibrillation is seen: from so many SDs after a T wave's centre to so many seconds before the next R peak."""
 _FADE = 0.04
 """Seconds in which it swells, and fades."""
-_SHORTEST_VIEW = 0.12
+_SHORTEST_VIEW = 0.08
 
 
 @dataclass(frozen=True)

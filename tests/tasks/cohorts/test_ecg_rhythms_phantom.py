@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 import wfdb
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.signal import resample_poly
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,6 +20,8 @@ from torch import nn
 
 from tasks.cohorts.phantoms.ecg_rhythms import BOUND, CLASSES, write_phantom
 from tasks.cohorts.phantoms.recorders import RECORDERS, recorded
+from tasks.cohorts.phantoms.rhythm_process import Breathing, draw_rhythm
+from tasks.cohorts.phantoms.rhythm_waves import Morphology, evidence
 from xai.quality.localisation import area_corrected, relevance_mass
 
 SIGNS = ("ectopic_qrs", "ectopic_p", "f_wave", "retrograde_p", "u_wave", "slur", "r_prime")
@@ -103,8 +107,8 @@ def windows_of(folder: Path) -> Windows:
     return Windows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def phantom_of(folder: Path, **given) -> Windows:
-    write_phantom(folder / "records", **given)
+def phantom_of(folder: Path, **asked) -> Windows:
+    write_phantom(folder / "records", **asked)
     return windows_of(folder / "records")
 
 
@@ -199,6 +203,35 @@ def test_normal_windows_show_no_evidence_and_all_others_do(windows):
     normal = windows.labels == 0
     assert shown[normal].max() == 0
     assert shown[~normal].min() > 18
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    minutes=st.integers(1, 3),
+    classes=st.sets(st.sampled_from(CLASSES[1:]), min_size=1),
+    shift=st.floats(-0.005, 0.005),
+    width=st.floats(0.95, 1.05),
+)
+def test_in_any_rhythm_evidence_is_apart_inside_and_in_the_windows_of_its_class_alone(
+    seed, minutes, classes, shift, width
+):
+    rhythm = draw_rhythm(np.random.default_rng(seed), Breathing(0.15, 0.25), ("N", *sorted(classes)), 60.0 * minutes)
+    spans = evidence(Morphology(1, 1, 1, 1, shift, width, 1, 6), rhythm)
+    assert set(rhythm.classes) <= {"N", *classes}
+    assert np.diff(rhythm.times).min() > 0.3
+    assert (spans[1:, 0] > spans[:-1, 1]).all()
+    assert not len(spans) or (spans[0, 0] > 0 and spans[-1, 1] <= 60 * minutes - 0.05)
+    starts = np.array([start for start, _ in rhythm.marks])
+    ends = np.append(starts[1:], 60 * minutes)
+    episodes = np.searchsorted(starts, rhythm.times) - 1
+    whole = (starts[episodes] <= rhythm.times - 1) & (rhythm.times + 1 <= ends[episodes])
+    for beat, kind in zip(rhythm.times[whole], rhythm.classes[whole], strict=True):
+        shown = (np.minimum(spans[:, 1], beat + 1) - np.maximum(spans[:, 0], beat - 1)).clip(0).sum()
+        if kind == "N" and set(rhythm.classes[np.abs(rhythm.times - beat) <= 1]) == {"N"}:
+            assert shown == 0
+        if kind != "N":
+            assert shown > 0.05
 
 
 @pytest.mark.parametrize("name", ["PVC", "PAC", "SVTA", "SBR", "LBBB", "RBBB"])
@@ -388,10 +421,10 @@ def test_fewer_classes_by_subject(tmp_path):
 @pytest.mark.parametrize(("age_effect", "sex_effect"), [(0.1, 0.0), (-0.1, 0.4)])
 def test_planted_effects_on_the_p_wave_have_the_stated_size(tmp_path, age_effect, sex_effect):
     planted = {"age_effect": age_effect, "sex_effect": sex_effect}
-    given = {"subjects": 50, "minutes": 1, "spread": 0.0}
+    asked = {"subjects": 50, "minutes": 1, "spread": 0.0}
     quiet = {"noise": 0.0, "wander": 0.0, "hum": 0.0}
-    write_phantom(tmp_path / "p", **given, **planted, **quiet)
-    write_phantom(tmp_path / "none", **given, **planted, **quiet, ectopic_p=0.0)
+    write_phantom(tmp_path / "p", **asked, **planted, **quiet)
+    write_phantom(tmp_path / "none", **asked, **planted, **quiet, ectopic_p=0.0)
     heights, design = [], []
     for path in sorted((tmp_path / "p").glob("*/*.hea")):
         stem = path.relative_to(tmp_path / "p").with_suffix("")
@@ -416,7 +449,7 @@ def test_subject_i_is_the_same_whatever_their_number_and_differs_by_seed(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("asked", "message"),
     [
         ({"colour": 1}, "no setting 'colour'; expected one of minutes, "),
         ({"minutes": 0}, "minutes is 0; expected a whole number from 1 to 1440"),
@@ -425,9 +458,9 @@ def test_subject_i_is_the_same_whatever_their_number_and_differs_by_seed(tmp_pat
         ({"subjects": 0}, "subjects is 0; expected 1 to 10000"),
     ],
 )
-def test_a_bad_setting_is_one_sentence_and_leaves_nothing(tmp_path, given, message):
+def test_a_bad_setting_is_one_sentence_and_leaves_nothing(tmp_path, asked, message):
     with pytest.raises(ValueError, match=message):
-        write_phantom(tmp_path / "p", **given)
+        write_phantom(tmp_path / "p", **asked)
     assert list(tmp_path.iterdir()) == []
 
 

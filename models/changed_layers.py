@@ -228,14 +228,14 @@ def _convolution(layer: nn.Module, following: list[nn.Module]) -> _Sliding:
         scale, shift = _scale_and_shift(following.pop(0))
         weight = weight * scale[:, None, None]
         bias = shift if bias is None else bias * scale + shift
-    image = weight[:, :, None].contiguous(memory_format=torch.channels_last)
+    taps = weight[:, :, None].contiguous(memory_format=torch.channels_last)
     if isinstance(layer.padding, str):
         raise ValueError(f"A Conv1d has padding {layer.padding!r}; expected a number to go by pieces.")
     stride, added = layer.stride[0], layer.padding[0]
     rectified = _takes_relu(following)
 
     def run(seen: Tensor) -> Tensor:
-        found = conv2d(seen, image, bias, stride=(1, stride))
+        found = conv2d(seen, taps, bias, stride=(1, stride))
         return found.relu_() if rectified else found
 
     return _Sliding(run, layer.kernel_size[0], stride, (before + added, after + added))

@@ -14,6 +14,7 @@ from models import build_network
 from models.crnn import FLOOR, LogSpectrogram
 from models.lstm import parameter_count
 from models.residual import ResidualUnit
+from xai.methods import explainer
 
 NARROW = {
     "ecgnet": {"width": 4, "depth": 5, "units": 3},
@@ -136,7 +137,7 @@ def test_columns_stand_over_the_points_that_they_see(alignment):
     for place in (100, 360, 507):
         inputs = torch.zeros(1, 1, 720, dtype=torch.float64)
         inputs[..., place] = 1.0
-        moved = (model.features(inputs) - model.features(torch.zeros_like(inputs))).square().sum(1)
+        moved = (model.features(inputs) - model.features(torch.zeros_like(inputs))).detach().square().sum(1)
         heat = model.columns_to_points(moved)[0]
         middle = float((heat * torch.arange(720)).sum() / heat.sum())
         assert abs(middle - place) < 16
@@ -208,6 +209,15 @@ def test_the_crnn_reads_two_steps_of_480_features():
 def test_torch_fx_traces_it(name):
     model, inputs = network(name), signals()
     assert torch.equal(torch.fx.symbolic_trace(model)(inputs), model(inputs))
+
+
+@pytest.mark.parametrize("name", ["ecg-cam", "hannun"])
+def test_lrp_walks_the_convolutional_ones(name):
+    model, inputs = network(name), signals(2)
+    found = explainer("lrp_zplus").attribute(model, inputs, torch.tensor([1, 2]), seeds=torch.arange(2))
+    assert found.shape == inputs.shape
+    assert found.isfinite().all()
+    assert found.any(dim=2).all()
 
 
 @pytest.mark.parametrize("name", NARROW)

@@ -10,8 +10,9 @@ puts both together. `Tjoa` is the propagation of the paper that introduced them,
 each of these asks for.
 
 `tracing` makes a network a graph of named calls; `table` says what relevance does at each: `operations`, and
-`linear_pass` where there are weights; `propagation` what changes with norms and skips. `graph_descent` walks from the
-score to the inputs, `lstm_descent` does so for LSTM classifiers; `runs` is the way in.
+`linear_pass` where there are weights, `recurrent` at an LSTM; `propagation` what changes with norms and skips.
+`graph_descent` walks from the score to the inputs, `lstm_descent` does so for classifiers that are a stack of LSTM
+layers; `runs` is the way in.
 """
 
 from __future__ import annotations

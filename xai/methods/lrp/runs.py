@@ -46,7 +46,7 @@ def relevances(
     Relevance enters each output as the output times the score's derivative by it: its value where the output is
     the score, the terms of the tangent where it is the probability, so that what is explained is what is scored.
     Rules, `Filtered` ones too, share a forward pass; each other `Propagation` that some `Tjoa` asks for has its own.
-    In an `LSTMStack` a rule holds in the head; its LSTM layers always follow the epsilon rule: it, or `Epsilon`'s
+    LSTM layers, of an `LSTMStack` or inside another network, always follow the epsilon rule: it, or `Epsilon`'s
     default. Raises ValueError naming what LRP does not support in the model, and a filter's point that it lacks.
     """
     found: list[list[Tensor]] = [[] for _ in rules]

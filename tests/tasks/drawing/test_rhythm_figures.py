@@ -214,10 +214,12 @@ def test_the_figure_to_explore_says_where_there_is_no_window_and_stays_small() -
     assert len(figure.to_json()) < 450_000
 
 
-def test_a_name_is_no_markup() -> None:
+def test_a_name_is_no_markup_and_keeps_off_its_neighbour() -> None:
     shown = [replace(window, caption="<b>x</b>") for window in windows(("N",))]
     _, relayout = choose(rhythm_saliency_interactive(shown, rate=RATE, title="T"), "N")
     assert relayout["annotations"][0]["text"].endswith("&lt;b&gt;x&lt;/b&gt;")
+    _, relayout = choose(rhythm_saliency_interactive(long_windows(), rate=RATE, title="T"), "N")
+    assert all(len(line) <= 65 + len("<b></b>") for line in relayout["annotations"][1]["text"].split("<br>"))
 
 
 def points(axes: Axes) -> list[Any]:

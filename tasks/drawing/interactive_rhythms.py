@@ -22,10 +22,12 @@ from .rhythms import (
     arranged,
 )
 from .signal_cell import runs
-from .style import EVIDENCE, INK, RULE
+from .style import EVIDENCE, INK, RULE, shortened
 
 _TOP, _BOTTOM, _CELL, _NAME = 144, 116, 190, 40
 """Pixels above the panels and below them, of a panel, and above each for its name."""
+_LETTERS = 130
+"""That find room above all panels of a row."""
 
 
 def rhythm_saliency_interactive(shown: Sequence[ShownRhythm], *, rate: float, title: str) -> Figure:
@@ -90,7 +92,10 @@ def _names(order: Arrangement, name: str) -> Iterator[dict[str, Any]]:
         window = order.windows.get((name, choice, method))
         axis = "" if number == 1 else str(number)
         common = {"showarrow": False, "xref": f"x{axis} domain", "yref": f"y{axis} domain", "font": {"color": INK}}
-        words = f"<b>{safe(method)}</b><br>{safe(window.words if window else choice)}"
+        lines = (
+            shortened(line, _LETTERS // len(order.methods)) for line in (method, window.words if window else choice)
+        )
+        words = "<b>{}</b><br>{}".format(*map(safe, lines))
         yield common | {"text": words, "x": 0, "xanchor": "left", "align": "left", "y": 1, "yanchor": "bottom"}
         if window is None:
             yield common | {"text": NOT_SHOWN, "x": 0.5, "y": 0.5}

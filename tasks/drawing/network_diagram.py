@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 
-from .layout import WIDTH, inches
-from .network_layers import Layer, scale_of
+from .boxes import LETTERS_PER_INCH, NAME, WORDS, Point, arrow, canvas, frame
+from .layout import WIDTH
+from .network_layers import Layer, kind_of, scale_of
 from .style import INK, MUTED, SMALL, heading, plain, wrapped
 
 RELEVANCE, FILTER = "#c0392b", "#0b7a4b"
 """Colours of what the paper draws red, relevance on its way down, and green, the filters."""
 SCORE = "score"
 """The filtered point before any layer: the network's output."""
-_NAME, _WORDS, _HEAD, _BETWEEN = 0.19, 0.15, 0.24, 0.45
-"""Inches of a layer's name, of a line of what follows it, of the words above a box, and between two rows of boxes."""
+_HEAD, _BETWEEN = 0.24, 0.45
+"""Inches of the words above a box, and between two rows of boxes."""
 _TOP, _BOTTOM, _SIDE, _INSIDE = 0.75, 0.2, 0.15, 0.07
 _WIDEST, _APART = 2.5, 0.4
-_LETTERS_PER_INCH = 13.0
-_WORDS_FOR = {"cat": "concatenation"}
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class _Line:
 
     @property
     def height(self) -> float:
-        return _NAME + _WORDS * (self.words.count("\n") + 1) + 0.02
+        return NAME + WORDS * (self.words.count("\n") + 1) + 0.02
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ def network_diagram(layers: Sequence[Layer], *, title: str) -> Figure:
             axes.text(box.right - _INSIDE, upper - 0.11, str(line.layers[-1].shape[0]), size=SMALL, color=INK,
                       va="center", ha="right")  # fmt: skip
     for start, stop in _links(placed):
-        _arrow(axes, start, stop, INK)
+        arrow(axes, start, stop, INK)
     heading(figure, title, "above a box: its grid; in it, line by line: a layer with what follows it, and its "
             "channels; across: the skips")  # fmt: skip
     return figure
@@ -122,14 +117,15 @@ def propagation_diagram(layers: Sequence[Layer], points: Sequence[str], *, title
         for line, upper in box.rows():
             _tag(axes, box.right - _INSIDE, upper - 0.11, _tags(line, layers[-1].name, points))
     for start, stop in _links(placed):
-        _arrow(axes, stop, start, RELEVANCE)
+        arrow(axes, stop, start, RELEVANCE)
     heading(figure, title, f"red: relevance on its way down; green: {len(points)} filters in their order; "
             "[n]: on what a join hands to its input n")  # fmt: skip
     return figure
 
 
 def _laid_out(layers: Sequence[Layer]) -> tuple[Figure, Axes, list[_Placed]]:
-    """The boxes in their places, on axes whose units are inches."""
+    """The boxes in their places, on axes whose units are inches; what has no grid is left out."""
+    layers = [layer for layer in layers if layer.shape[1:]]
     if not layers:
         raise ValueError("layers is empty; expected the layers of a network.")
     runs = _runs(layers)
@@ -138,10 +134,7 @@ def _laid_out(layers: Sequence[Layer]) -> tuple[Figure, Axes, list[_Placed]]:
     scales = sorted({box.scale for box in boxes})
     heights = [max(box.height for box in boxes if box.scale == scale) for scale in scales]
     height = _TOP + sum(heights) + _BETWEEN * (len(heights) - 1) + _BOTTOM
-    figure = Figure(figsize=(WIDTH, height), facecolor="white")
-    axes = inches(figure, 0, 0, WIDTH, height)
-    axes.set(xlim=(0, WIDTH), ylim=(0, height))
-    axes.set_axis_off()
+    figure, axes = canvas(height)
     tops = {scale: height - _TOP - sum(heights[:row]) - row * _BETWEEN for row, scale in enumerate(scales)}
     placed = [_Placed(box, _SIDE + place * step, tops[box.scale], width) for place, box in enumerate(boxes)]
     return figure, axes, placed
@@ -162,9 +155,8 @@ def _runs(layers: Sequence[Layer]) -> list[tuple[int, list[list[Layer]]]]:
 
 
 def _line(layers: Sequence[Layer], width: float) -> _Line:
-    """Kinds without their number of dimensions, which the grid tells."""
-    kinds = [_WORDS_FOR.get(layer.kind, re.sub(r"[123]d$", "", layer.kind)) for layer in layers]
-    return _Line(tuple(layers), wrapped(", ".join(kinds), int((width - 2 * _INSIDE) * _LETTERS_PER_INCH)))
+    kinds = ", ".join(map(kind_of, layers))
+    return _Line(tuple(layers), wrapped(kinds, int((width - 2 * _INSIDE) * LETTERS_PER_INCH)))
 
 
 def _names(line: _Line, name: str) -> bool:
@@ -182,17 +174,13 @@ def _widths(boxes: int) -> tuple[float, float]:
 
 
 def _draw_box(axes: Axes, placed: _Placed) -> None:
-    frame = FancyBboxPatch(
-        (placed.left, placed.bottom), placed.width, placed.box.height - _HEAD + 0.03,
-        boxstyle="round,pad=0,rounding_size=0.06", facecolor="#f4f6f8", edgecolor=MUTED, linewidth=0.8,
-    )  # fmt: skip
-    axes.add_patch(frame)
+    frame(axes, placed.left, placed.bottom, placed.width, placed.box.height - _HEAD + 0.03)
     grid = " × ".join(map(str, placed.box.grid))
     axes.text(placed.left + 0.02, placed.top - 0.1, grid, size=SMALL, color=MUTED, va="center")
     left = placed.left + _INSIDE
     for line, upper in placed.rows():
         axes.text(left, upper - 0.11, plain(line.layers[0].name), size=SMALL, color=INK, weight="bold", va="center")
-        axes.text(left, upper - _NAME - 0.01, line.words, size=SMALL, color=MUTED, va="top", linespacing=1.15)
+        axes.text(left, upper - NAME - 0.01, line.words, size=SMALL, color=MUTED, va="top", linespacing=1.15)
 
 
 def _links(placed: Sequence[_Placed]) -> Iterator[tuple[Point, Point]]:
@@ -214,11 +202,6 @@ def _onward(one: _Placed, other: _Placed) -> tuple[Point, Point]:
     if one.top > other.top:
         return (at, one.bottom - 0.03), (at, other.top)
     return (at, one.top), (at, other.bottom - 0.03)
-
-
-def _arrow(axes: Axes, start: Point, stop: Point, colour: str) -> None:
-    axes.annotate("", stop, start, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.3,
-                                               "shrinkA": 0, "shrinkB": 0, "mutation_scale": 10})  # fmt: skip
 
 
 def _require_points(layers: Sequence[Layer], points: Sequence[str]) -> None:

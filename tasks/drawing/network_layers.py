@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from operator import getitem
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-STARTS = ("input", "conv", "pool", "cat", "linear", "upsample", "interpolate")
+STARTS = ("input", "conv", "pool", "cat", "linear", "lstm", "upsample", "interpolate")
 """Kinds of layers, or beginnings of them, that stand in a line of their own; others follow on the line above."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network: its ``name``, ``kind``, output ``shape (channel, *grid)``, and whose outputs it takes."""
+    """One step of a network: its ``name``, ``kind``, output ``shape``, and whose outputs it takes.
+
+    The shape is ``(channel, *grid)``, of an LSTM ``(step, unit)``, of what follows the grid ``(feature,)``.
+    """
 
     name: str
     kind: str
@@ -29,7 +34,7 @@ class Layer:
 
 
 def network_layers(model: nn.Module, inputs: Tensor) -> tuple[Layer, ...]:
-    """Every step that gives a tensor ``(sample, channel, *grid)``, in the order of the forward pass on ``inputs``.
+    """Every step that gives a tensor ``(sample, *shape)``, in the order of the forward pass on ``inputs``.
 
     Names are those of `xai.methods.lrp.filter_points`: of a module its path, of a function its node in the graph
     (``cat_1``). Steps that do nothing are left out. The network is run once, in evaluation mode and without gradient.
@@ -51,12 +56,20 @@ class _Recorder(fx.Interpreter):
         super().__init__(module)
         self.layers: dict[fx.Node, Layer] = {}
         self._stands_for: dict[fx.Node, fx.Node] = {}
+        self._with_states: set[fx.Node] = set()
 
     def run_node(self, n: fx.Node) -> Any:
         """As `fx.Interpreter.run_node`."""
         found = super().run_node(n)
-        if isinstance(found, Tensor) and found.dim() > 2 and n.op != "output":
-            self._keep(n, tuple(found.shape[1:]))
+        if n.op == "call_function" and n.target is getitem and n.args[0] in self._with_states:
+            self._stands_for[n] = self._stands_for[n.all_input_nodes[0]]
+            return found
+        shown = found
+        if isinstance(found, tuple) and found and isinstance(found[0], Tensor):
+            shown = found[0]  # an LSTM's outputs; its last states come behind
+            self._with_states.add(n)
+        if isinstance(shown, Tensor) and shown.dim() > 1 and n.op != "output":
+            self._keep(n, tuple(shown.shape[1:]))
         return found
 
     def _keep(self, node: fx.Node, shape: tuple[int, ...]) -> None:
@@ -73,9 +86,16 @@ class _Recorder(fx.Interpreter):
         if node.op == "placeholder":
             return "input"
         if node.op == "call_module":
-            return type(self.fetch_attr(str(node.target))).__name__
+            module = self.fetch_attr(str(node.target))
+            layers = f"{module.num_layers}-layer " if isinstance(module, nn.LSTM) else ""
+            return layers + type(module).__name__
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
         return "crop" if name == "getitem" else str(name)
+
+
+def kind_of(layer: Layer) -> str:
+    """The kind in words, without its number of dimensions, which the grid tells."""
+    return "concatenation" if layer.kind == "cat" else re.sub(r"[123]d$", "", layer.kind)
 
 
 def scale_of(layer: Layer, first: Layer) -> int:

@@ -28,7 +28,7 @@ NOT_SHOWN = "no such window"
 SALIENCY_LINE = "#a9b1bb"
 """Of the thin line beneath the dots."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 1.15, 0.15, 1.05, 1.2
+_LEFT, _RIGHT, _TOP, _BOTTOM = 1.2, 0.15, 1.05, 1.2
 _CELL, _CAPTION, _APART, _BETWEEN = 0.72, 0.21, 0.16, 0.42
 """Inches of a cell, the words above it, the room between two rhythms, and between columns for the axis of mV."""
 
@@ -156,7 +156,7 @@ def rhythm_saliency(shown: Sequence[ShownRhythm], *, rate: float, title: str) ->
     width = (WIDTH - _LEFT - _RIGHT - (columns - 1) * _BETWEEN) / columns
     for row, name in enumerate(order.classes):
         top = height - _TOP - row * (band + _APART)
-        figure.text(0.12 / WIDTH, (top - band / 2) / height, fitted(name, 9), size=TEXT, color=INK, weight="bold",
+        figure.text(0.12 / WIDTH, (top - band / 2) / height, fitted(name, 8), size=TEXT, color=INK, weight="bold",
                     va="center")  # fmt: skip
         for line, choice in enumerate(order.choices):
             bottom = top - (line + 1) * (_CAPTION + _CELL)

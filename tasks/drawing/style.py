@@ -105,7 +105,7 @@ def wrapped(name: str, width: int) -> str:
     """The name broken after ``_``, ``-`` or a space into lines of about ``width`` characters."""
     lines = [""]
     for part in re.findall(r"[^_\- ]*[_\- ]?", name):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
+        if part and lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append("")
         lines[-1] += part
     return plain("\n".join(line.strip() for line in lines))

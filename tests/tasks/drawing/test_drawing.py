@@ -23,7 +23,18 @@ from PIL import Image
 from tasks import drawing
 from tasks.drawing import Geometry
 from tasks.drawing.heat import heat
-from tasks.drawing.style import FIRST, HEAT, SECOND, SIGNED, UNDECIDED, WIDTH, _with_palette, explainer_style, wrapped
+from tasks.drawing.style import (
+    FIRST,
+    HEAT,
+    SECOND,
+    SIGNED,
+    UNDECIDED,
+    WIDTH,
+    _with_palette,
+    explainer_style,
+    fitted,
+    wrapped,
+)
 
 STEPS, RATE = 216, 360.0
 EXPLAINERS = [
@@ -442,6 +453,8 @@ def test_wrapped_names_lose_no_letter() -> None:
     assert wrapped("integrated_gradients", 11) == "integrated_\ngradients"
     assert wrapped("occlusion_w10-paper", 40) == "occlusion_w10-paper"
     assert wrapped("a $ b", 40) == r"a \$ b"
+    assert wrapped("occlusion", 4) == "occlusion", "no empty line after a word that is too long"
+    assert fitted("occlusion of beats", 4) == "occl…\nof\nbeats"
 
 
 def test_png_is_small_true_to_colour_and_repeatable() -> None:

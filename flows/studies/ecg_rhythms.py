@@ -29,7 +29,7 @@ GRADCAM = "gradcam_units.6"
 RULES = ("lrp_epsilon_e0.01", "lrp_zplus", "lrp_composite_epsilon_plus")
 PHANTOM_PER_PATIENT = 40
 """Windows of each class and person, at most."""
-LOOKS = ("class-distribution", "rhythm-saliency", "saliency-claims", "networks-agree", "recorder")
+LOOKS = ("class-distribution", "method-schemas", "rhythm-saliency", "saliency-claims", "networks-agree", "recorder")
 
 
 def _jobs(gradcam: str, steps: int, null_draws: int) -> Jobs:
@@ -64,7 +64,7 @@ ECG_RHYTHMS = study(
         per_patient=PHANTOM_PER_PATIENT,
     ),
     quick=plan(
-        subset="400 windows per class redrawn per epoch, ECGNet of width 16, 12 epochs, 2 folds or trials, up to 2 "
+        subset="300 windows per class redrawn per epoch, ECGNet of width 16, 8 epochs, 2 folds or trials, up to 2 "
         "windows of each class and subject judged",
         network={"width": 16},
         recipe=QUICK_RECIPE,
@@ -94,6 +94,7 @@ def _companion(
     quick: Mapping[str, Any],
     own: Recipe | None,
     jobs: Jobs,
+    phantom_recipe: Recipe = PHANTOM_RECIPE,
 ) -> Any:
     """A network beside ECGNet: the same windows, folds and recipe; ``own``: its first authors' recipe."""
 
@@ -109,8 +110,8 @@ def _companion(
         phantom=plan(
             subset=f"as {RECORDINGS}, narrow",
             network=phantom,
-            recipe=PHANTOM_RECIPE,
-            own_recipe=scaled(PHANTOM_RECIPE),
+            recipe=phantom_recipe,
+            own_recipe=scaled(phantom_recipe),
             jobs=jobs,
             per_cell=1,
             per_class=12,
@@ -154,7 +155,8 @@ CRNN = _companion(
     "crnn",
     "Eight rhythms, read by the network of Zihlmann et al.",
     "crnn",
-    phantom={"width": 8, "depth": 2, "units": 16},
+    phantom={"width": 8, "blocks": 3, "depth": 2, "units": 16},
+    phantom_recipe=replace(PHANTOM_RECIPE, epochs=16),
     quick={"width": 8, "units": 50},
     own=replace(FULL_RECIPE, learning_rate=1e-3, batch_size=20, optimiser="adam", momentum=0),
     jobs={},
@@ -173,11 +175,12 @@ LSTM = _companion(
     "Eight rhythms, read by the LSTM that the learned mask explains",
     "ecg-lstm",
     phantom={},
+    phantom_recipe=replace(PHANTOM_RECIPE, epochs=40),
     quick={},
     own=None,
     jobs=ranking_jobs(
-        ("learned_mask_n200", "gradient", "occlusion_w24_s4"),
-        (("learned_mask_n200", "gradient"), ("learned_mask_n200", OCCLUSION)),
+        ("learned_mask_n100", "gradient", "occlusion_w24_s4"),
+        (("learned_mask_n100", "gradient"), ("learned_mask_n100", OCCLUSION)),
         steps=5,
     ),
 )

@@ -24,6 +24,7 @@ from .unet_paper import (
 )
 
 PHANTOM_PATCHES = replace(PHANTOM_RECIPE, learning_rate=1e-2, epochs=30)
+QUICK_PATCHES = replace(QUICK_RECIPE, learning_rate=3e-3, epochs=150)
 LOOKS, RULE_LOOKS = ("relevance-filters",), ("relevance-shares", "rule-agreement")
 
 
@@ -56,12 +57,12 @@ MS_LESIONS = Study(
         jobs=jobs(FEW, PHANTOM_QUALITY, thorough=None, looks=LOOKS, rule_looks=RULE_LOOKS),
     ),
     quick=Plan(
-        subset="U-Net of width 8 and 3 levels, 40 epochs, 2 folds or 2 nets, up to 8 patches of each patient judged",
+        subset="U-Net of width 8 and 3 levels, 150 epochs, 2 folds or 2 nets, up to 8 patches of each patient judged",
         network={"width": 8, "levels": 3},
         folds=2,
         trials=2,
-        recipe=QUICK_RECIPE,
-        paper_recipe=papers_way(QUICK_RECIPE),
+        recipe=QUICK_PATCHES,
+        paper_recipe=papers_way(QUICK_PATCHES),
         per_cell=8,
         thorough_subjects=10,
         inspected_per_class=24,

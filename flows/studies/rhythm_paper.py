@@ -39,7 +39,7 @@ PAPER_RECIPE = Recipe(
 )
 """Lr 0.005 and momentum 0.7; the best epoch by what validates, which the paper does not name."""
 FULL_RECIPE = replace(PAPER_RECIPE, per_class=3_200)
-QUICK_RECIPE = replace(PAPER_RECIPE, epochs=12, per_class=400, dropout=0.2)
+QUICK_RECIPE = replace(PAPER_RECIPE, epochs=8, per_class=300, dropout=0.2)
 PHANTOM_RECIPE = Recipe(
     learning_rate=3e-3,
     decay="linear",
@@ -48,7 +48,7 @@ PHANTOM_RECIPE = Recipe(
     epochs=8,
     patience=None,
     per_class=60,
-    dropout=0.1,
+    dropout=0.0,
 )
 FACTORS = (Factor("age"), Factor("sex", levels=("F", "M")))
 

@@ -18,7 +18,7 @@ from .inspected import Inspected
 
 METHODS: Mapping[str, tuple[str, str]] = {
     "CAM of the CNN": ("cam", "cam"),
-    "learned mask of the LSTM": ("lstm", "learned_mask_n200"),
+    "learned mask of the LSTM": ("lstm", "learned_mask_n100"),
 }
 """How Vijayarangan et al. (2020) look at each half of their network: the companion's role, and its explainer."""
 

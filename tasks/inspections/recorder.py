@@ -200,10 +200,14 @@ def _moved_words(moved: pd.DataFrame, kind: str) -> Iterator[str]:
             (changes["recorder"] == own) & (changes["as"] == other) & changes["change"].str.startswith("share")
         ].iloc[0]
         reads = "the network follows the recorder" if follows(foreign) else "not shown to follow the recorder"
+        moves = (
+            f"the share given to classes that only {other} wrote by {interval_text(foreign)}"
+            if np.isfinite(foreign["mean"])
+            else f"and {other} wrote no class alone"
+        )
         yield (
-            f"windows of {own} with the spectrum of {other}: accuracy changes by {interval_text(accuracy)}, the share "
-            f"given to classes that only {other} wrote by {interval_text(foreign)} ({accuracy['subjects']:.0f} "
-            f"{kind}s): {reads}"
+            f"windows of {own} with the spectrum of {other}: accuracy changes by {interval_text(accuracy)}, {moves} "
+            f"({accuracy['subjects']:.0f} {kind}s): {reads}"
         )
 
 

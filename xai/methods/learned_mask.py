@@ -27,6 +27,8 @@ Form = Literal["corrected", "paper"]
 SMOOTHING: dict[Fill, float] = {"smooth": 0.01, "blur": 0.05}
 """Deviation of the Gaussian as a share of the axis: of two seconds 20 ms, which leaves the slow waves, and 100 ms."""
 STEPS, RESTARTS = 500, 3
+SPARSITY, SMOOTHNESS = 1.0, 0.1
+"""Weights of the corrected form's mean |m| and TV(m)."""
 ROWS_AT_ONCE = 96
 """Masks learned together, at most: more take memory and, on a CPU, no less time each."""
 
@@ -173,8 +175,8 @@ class LearnedMask:
                 + self._explained(model((1 - masks) * printed), targets)
             )
         return lambda masks: (
-            masks.flatten(1).mean(dim=1)
-            + 0.1 * _variation(masks, torch.mean)
+            SPARSITY * masks.flatten(1).mean(dim=1)
+            + SMOOTHNESS * _variation(masks, torch.mean)
             + self._explained(model(whole - masks * gap), targets)
         )
 

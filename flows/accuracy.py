@@ -13,11 +13,10 @@ from .catalogue import STUDIES
 def accuracy_rows(paper: int) -> list[dict[str, Any]]:
     """One row per study and source: ours by mode, as far as trained here, then the published ones."""
     rows: list[dict[str, Any]] = []
-    for study in STUDIES.values():
-        if study.paper != paper:
-            continue
+    studies = [study for study in STUDIES.values() if study.paper == paper]
+    averages = any(known.f1 is not None for study in studies for known in study.published)
+    for study in studies:
         measure = "Dice in training mode" if study.task == "segmentation" else "accuracy"
-        averages = any(known.f1 is not None for known in study.published)
         rows.extend({"study": study.name, **ours} for ours in trained_accuracies(study.name, Settings().root, averages))
         rows.extend(
             {

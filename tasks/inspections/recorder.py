@@ -61,12 +61,12 @@ def inspect(looked: Inspected) -> Finding:
             text=TEXT.format(kind=kind),
             verdicts=(f"one recorder wrote all windows ({only}): nothing can be confused",),
         )
-    within = subject_means(_within(looked, windows), ["recorder"]).assign(what=WITHIN, chance=np.nan)
+    within = subject_means(_within(looked, windows), ["recorder"]).assign(what=WITHIN, chance=1 / len(looked.classes))
     moved = _moved(looked, windows)
     parts = [subject_means(_told(windows), ["recorder"]).assign(what=TELLING, chance=1 / len(names)), within]
     if len(moved):
         after = subject_means(moved.rename(columns={"right_after": "value"}), ["recorder"])
-        parts.append(after.assign(what=AS_OTHER, chance=np.nan))
+        parts.append(after.assign(what=AS_OTHER, chance=1 / len(looked.classes)))
     table = pd.concat(parts, ignore_index=True)
     shown = table.rename(columns={"mean": "value"})
     return Finding(

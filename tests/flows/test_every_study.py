@@ -15,6 +15,8 @@ from support import only
 STUDIES = ("ecg-beats", "mnist-scanline", "icu-vitals", "nicu-vitals")
 SLEEP = ("sleep-stages", "sleep-spindles")
 LESIONS = ("stroke-lesions", "ms-lesions")
+RHYTHMS = "ecg-rhythms"
+COMPANIONS = ("hannun", "crnn", "cam", "lstm")
 JOBS = ("faithfulness", "lrp-rules", "inclusivity")
 FIGURES = {
     "ecg-beats": {1, 2, 3, 6, 7},
@@ -49,12 +51,12 @@ def primary(everything: Installation, study: str, job: str, metric: str, baselin
 
 def test_the_closing_table_names_every_study_and_its_gate(everything: Installation) -> None:
     shown = (everything.home / "closing-table.txt").read_text()
-    for study in (*STUDIES, *SLEEP, *LESIONS):
+    for study in (*STUDIES, *SLEEP, *LESIONS, RHYTHMS):
         assert study in shown
     assert shown.count("passed") >= len(STUDIES)
 
 
-@pytest.mark.parametrize("study", [*STUDIES, *SLEEP, *LESIONS])
+@pytest.mark.parametrize("study", [*STUDIES, *SLEEP, *LESIONS, RHYTHMS])
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_is_done_and_browsable(everything: Installation, study: str, job: str) -> None:
     folder = evaluation(everything, study, job)
@@ -204,6 +206,54 @@ def test_a_clamp_raises_inclusivity_and_costs_precision(everything: Installation
     right = means[means["propagation"] == "LRP put right"].set_index(["metric", "filter"])["mean"]
     assert right["inclusivity", "clamp0.05"] > right["inclusivity", "raw"] + 0.2
     assert right["precision", "clamp0.05"] < right["precision", "raw"] - 0.2
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_figures_1_to_3_of_the_rhythm_paper_bear_its_numbers(everything: Installation, number: int) -> None:
+    folder = evaluation(everything, RHYTHMS, "inclusivity") / "figures"
+    assert (folder / f"paper2-fig{number}.png").stat().st_size > 5_000
+    assert (folder / f"paper2-fig{number}.html").exists() == (number == 3)
+
+
+def test_table_2_has_a_row_for_every_network_basis_and_average(everything: Installation) -> None:
+    rows = table(evaluation(everything, RHYTHMS, "faithfulness"), "table1_accuracy")
+    networks = {RHYTHMS, *(f"{RHYTHMS}-{name}" for name in COMPANIONS)}
+    for name in networks:
+        ours = rows[(rows["study"] == name) & rows["source"].str.startswith("here")]
+        assert [note.split(",")[0] for note in ours["note"]] == ["macro", "weighted", "macro"]
+        assert ours[["precision", "recall", "F1", "accuracy", "SD"]].notna().all(axis=None)
+    assert set(rows.loc[~rows["source"].str.startswith("here"), "F1"]) == {0.93, 0.94, 0.97}
+
+
+@pytest.mark.parametrize(
+    ("companion", "explainer", "metric"),
+    [
+        ("cam", "cam", "relevance_rank_area_corrected"),
+        ("lstm", "learned_mask_n100", "relevance_mass_area_corrected"),
+    ],
+)
+def test_cam_and_the_learned_mask_lie_on_the_evidence(
+    everything: Installation, companion: str, explainer: str, metric: str
+) -> None:
+    comparisons = table(evaluation(everything, f"{RHYTHMS}-{companion}", "inclusivity"), "comparisons")
+    rows = comparisons[(comparisons["metric"] == metric) & (comparisons["family"] == "controls")]
+    for control in ("random", "amplitude"):
+        row = only(rows[(rows["first"] == explainer) & (rows["second"] == control)].itertuples())
+        assert row.ci_low > 0.1, f"against {control}: {row.verdict}"
+
+
+def test_all_sixteen_observations_of_the_rhythm_paper_have_a_verdict(everything: Installation) -> None:
+    claims = table(evaluation(everything, RHYTHMS, "inclusivity"), "saliency_claims")
+    assert len(claims) == 16
+    assert set(claims["verdict"]) <= {"supported", "contradicted", "undecided"}
+    assert claims.set_index(["rhythm", "method"]).loc[("PVC", "learned mask of the LSTM"), "verdict"] == "supported"
+
+
+def test_the_recorder_can_be_told_and_no_class_is_bound_to_it(everything: Installation) -> None:
+    folder = evaluation(everything, RHYTHMS, "inclusivity")
+    told = table(folder, "recorder_scores").query("what == 'recorder told from a window'")
+    assert (told["mean"] > 0.8).all()
+    assert (table(folder, "class_distribution").groupby("class")["recorder"].nunique() == 2).all()
 
 
 def test_a_job_that_is_not_defined_is_bad_usage(everything: Installation) -> None:

@@ -10,7 +10,7 @@ from rhythms import CLASSES, bundle, read_rhythms
 from torch import nn
 
 from models.bundle import Bundle
-from tasks.inspections import networks_agree, rhythm_saliency, saliency_claims
+from tasks.inspections import method_schemas, networks_agree, rhythm_saliency, saliency_claims
 from tasks.inspections.companions import METHODS
 from tasks.inspections.saliency_claims import CLAIMS, verdict
 
@@ -112,3 +112,10 @@ def test_a_companion_that_is_the_classifier_agrees_with_it_wholly():
     assert networks_agree.inspect(read_rhythms(own)).verdicts == (
         "no companion has been trained in this mode on these recordings",
     )
+
+
+def test_schemas_are_drawn_from_the_networks_that_are_there():
+    own = bundle("ecg-cam", width=4)
+    assert set(method_schemas.inspect(read_rhythms(own, both())).figures) == {"cam-schema", "mask-schema"}
+    assert set(method_schemas.inspect(read_rhythms(own, {"cam": own})).figures) == {"cam-schema"}
+    assert method_schemas.inspect(read_rhythms(own)).figures == {}

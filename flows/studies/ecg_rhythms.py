@@ -9,7 +9,7 @@ from typing import Any
 from tasks.evaluating.evaluation import Job
 from tasks.training.recipe import Recipe
 
-from ..study import DemographicsPlan, JobPlan, Published
+from ..study import DemographicsPlan, JobPlan, Published, Study
 from .rhythm_paper import (
     FULL_RECIPE,
     PHANTOM_RECIPE,
@@ -95,7 +95,8 @@ def _companion(
     own: Recipe | None,
     jobs: Jobs,
     phantom_recipe: Recipe = PHANTOM_RECIPE,
-) -> Any:
+    **further: Any,
+) -> Study:
     """A network beside ECGNet: the same windows, folds and recipe; ``own``: its first authors' recipe."""
 
     def scaled(recipe: Recipe) -> Recipe | None:
@@ -107,6 +108,7 @@ def _companion(
         network=network,
         figures={},
         published=(),
+        **further,
         phantom=plan(
             subset=f"as {RECORDINGS}, narrow",
             network=phantom,
@@ -169,6 +171,8 @@ CAM = _companion(
     quick={"width": 32},
     own=None,
     jobs=ranking_jobs(("cam", "gradient", "occlusion_w24_s4"), (("cam", "gradient"), ("cam", OCCLUSION)), steps=5),
+    options={"alignment": ("exact", "legacy")},
+    network_options={"alignment": {"legacy": {"alignment": "legacy"}}},
 )
 LSTM = _companion(
     "lstm",

@@ -99,16 +99,26 @@ def demographics(rule: str, null_draws: int) -> DemographicsPlan:
     return DemographicsPlan(shares=(rule, "gradient_x_input"), factors=FACTORS, null_draws=null_draws)
 
 
-def study(*, network: str, normalisation: str = "zscore", **parts: Any) -> Study:
-    """A study of one of the five networks; all read the same windows and are split alike."""
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "build": ("clinical", "table1"),
+    "absent": ("refuse", "leave_out"),
+    "training": ("paper", "own"),
+}
+
+
+def study(*, network: str, options: Mapping[str, tuple[str, ...]] | None = None, **parts: Any) -> Study:
+    """A study of one of the five networks; all read the same windows and are split alike.
+
+    ``options``: further ones than those that all have.
+    """
     return Study(
         paper=2,
         read=partial(read_rhythms, study=RECORDINGS),
         write_phantom=partial(write_phantom, minutes=4),
         network=network,
-        normalisation=normalisation,
+        normalisation="zscore",
         paper_split="classes",
-        options={"build": ("clinical", "table1"), "absent": ("refuse", "leave_out"), "training": ("paper", "own")},
+        options={**OPTIONS, **(options or {})},
         recordings=RECORDINGS,
         **parts,
     )

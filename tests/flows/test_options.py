@@ -9,7 +9,7 @@ import pytest
 import torch
 from installation import STUDY
 
-from flows.catalogue import STUDIES, study_named
+from flows.catalogue import STUDIES, leading_studies, study_named
 from flows.train import plan_training
 from models.bundle import load_bundle
 from tasks.cohorts.build import build_cohort
@@ -83,6 +83,34 @@ def test_long_kernels_change_the_network_and_nothing_else() -> None:
     assert study.network_arguments(study.full, "corrected") == {"width": 16}
     assert long.read is study.read
     assert study.with_options({"kernels": "paper"}).chosen == {}
+
+
+def test_a_network_may_be_trained_as_its_first_authors_did_and_reads_the_same_windows() -> None:
+    study = study_named("ecg-rhythms-hannun")
+    own = study.with_options({"training": "own"})
+    assert (study.recipe(study.full, "corrected").optimiser, own.recipe(own.full, "corrected").optimiser) == (
+        "sgd",
+        "adam",
+    )
+    assert own.recipe(own.full, "paper").batch_size == 128
+    assert own.read is study.read
+    clinical, table1 = study.read, study.with_options({"build": "table1"}).read
+    assert table1.keywords == {**clinical.keywords, "build": "table1"}
+
+
+def test_companions_read_the_recordings_of_the_study_that_leads_them() -> None:
+    leading = leading_studies()
+    for study in STUDIES.values():
+        for companion in map(study_named, study.companions.values()):
+            assert companion.name not in leading
+            assert companion.source == study.name
+            assert set(study.options) <= set(companion.options), "options are handed on to companions"
+            assert companion.phantom.reading == study.phantom.reading
+            assert (companion.phantom.folds, companion.phantom.per_cell) == (
+                study.phantom.folds,
+                study.phantom.per_cell,
+            )
+    assert len(leading) == 9
 
 
 def test_a_version_that_was_registered_before_there_were_options_has_none(tmp_path) -> None:

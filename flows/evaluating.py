@@ -27,7 +27,7 @@ from tasks.settings import Settings
 
 from .accuracy import accuracy_rows
 from .catalogue import require_job, study_named
-from .study import Scale, Study
+from .study import DemographicsPlan, JobPlan, Scale, Study
 from .train import read_cohort, recordings_given
 
 Steps = Callable[[Evaluation, VersionRef, Study], None]
@@ -90,9 +90,14 @@ def plan_evaluation(job: Job, study: Study, model: VersionRef, data: str | None,
             inspected_per_class=plan.inspected_per_class,
             figures=study.figures,
         ),
-        companions=_companions(study, mode, cohort),
+        companions=_companions(study, mode, cohort) if _inspects(plan.jobs[job]) else {},
         root=Settings().root,
     )
+
+
+def _inspects(plan: JobPlan | DemographicsPlan) -> bool:
+    """Whether a job looks beyond its maps: only inspections ask the companions."""
+    return isinstance(plan, JobPlan) and bool(plan.inspections)
 
 
 def _companions(study: Study, mode: Mode, cohort: Cohort) -> dict[str, Path]:

@@ -95,6 +95,7 @@ def _companion(
     own: Recipe | None,
     jobs: Jobs,
     phantom_recipe: Recipe = PHANTOM_RECIPE,
+    quick_recipe: Recipe = QUICK_RECIPE,
     **further: Any,
 ) -> Study:
     """A network beside ECGNet: the same windows, folds and recipe; ``own``: its first authors' recipe."""
@@ -122,8 +123,8 @@ def _companion(
         quick=plan(
             subset=f"as {RECORDINGS}, half as wide or less",
             network=quick,
-            recipe=QUICK_RECIPE,
-            own_recipe=scaled(QUICK_RECIPE),
+            recipe=quick_recipe,
+            own_recipe=scaled(quick_recipe),
             jobs=jobs,
             per_cell=2,
             per_class=40,
@@ -181,7 +182,8 @@ LSTM = _companion(
     phantom={},
     phantom_recipe=replace(PHANTOM_RECIPE, epochs=40),
     quick={},
-    own=None,
+    quick_recipe=replace(QUICK_RECIPE, epochs=60),
+    own=replace(PHANTOM_RECIPE, dropout=0.5),
     jobs=ranking_jobs(
         ("learned_mask_n100", "gradient", "occlusion_w24_s4"),
         (("learned_mask_n100", "gradient"), ("learned_mask_n100", OCCLUSION)),

@@ -78,6 +78,8 @@ def platform_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # by default 20, too few for a busy machine
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # By default a hundred runs of every deployment are written ahead: they keep SQLite locked for minutes.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "14",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
         "PREFECT_CLI_PROMPT": "false",

@@ -20,9 +20,7 @@ from ..study import DemographicsPlan, JobPlan, Plan, Study
 
 RECORDINGS = "ecg-rhythms"
 """The study whose cohort all five read."""
-FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 RANKING: tuple[Group, ...] = ("faithfulness", "complexity", "localisation")
-LOCALISATION: tuple[Group, ...] = ("localisation",)
 
 PAPER_RECIPE = Recipe(
     learning_rate=0.005,
@@ -58,7 +56,6 @@ def ranking_jobs(
     contrast: tuple[tuple[str, str], ...],
     *,
     steps: int,
-    groups: tuple[Group, ...] = RANKING,
     looks: tuple[str, ...] = (),
 ) -> dict[Job, JobPlan | DemographicsPlan]:
     """`faithfulness` and `inclusivity` of these explainers and the controls; ``looks``: inspections of the latter."""
@@ -68,7 +65,7 @@ def ranking_jobs(
             contrast=contrast,
             primary_metric="deletion_auc",
             primary_baseline="zero",
-            quality=QualityPlan(groups=groups, steps=steps, baselines=("zero", "linear")),
+            quality=QualityPlan(groups=RANKING, steps=steps, baselines=("zero", "linear")),
         ),
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
@@ -76,7 +73,7 @@ def ranking_jobs(
             primary_metric="relevance_mass_area_corrected",
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
-            quality=QualityPlan(groups=LOCALISATION),
+            quality=QualityPlan(groups=("localisation",)),
             inspections=looks,
         ),
     }

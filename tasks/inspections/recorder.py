@@ -61,8 +61,9 @@ def inspect(looked: Inspected) -> Finding:
             text=TEXT.format(kind=kind),
             verdicts=(f"one recorder wrote all windows ({only}): nothing can be confused",),
         )
-    within = subject_means(_within(looked, windows), ["recorder"]).assign(what=WITHIN, chance=1 / len(looked.classes))
-    moved = _moved(looked, windows)
+    before = _predicted(looked, windows.rows, windows.inputs)
+    within = subject_means(_within(windows, before), ["recorder"]).assign(what=WITHIN, chance=1 / len(looked.classes))
+    moved = _moved(looked, windows, before)
     parts = [subject_means(_told(windows), ["recorder"]).assign(what=TELLING, chance=1 / len(names)), within]
     if len(moved):
         after = subject_means(moved.rename(columns={"right_after": "value"}), ["recorder"])
@@ -106,8 +107,8 @@ def _told(windows: _Windows) -> pd.DataFrame:
     return pd.DataFrame({"subject": subjects, "recorder": windows.recorder, "value": told})
 
 
-def _within(looked: Inspected, windows: _Windows) -> pd.DataFrame:
-    predicted = _predicted(looked, windows.rows, windows.inputs)
+def _within(windows: _Windows, predicted: np.ndarray) -> pd.DataFrame:
+    """Whether each window is read rightly."""
     return pd.DataFrame(
         {
             "subject": windows.rows["subject"].to_numpy(),
@@ -128,12 +129,11 @@ def _predicted(looked: Inspected, rows: pd.DataFrame, inputs: Tensor) -> np.ndar
     return found
 
 
-def _moved(looked: Inspected, windows: _Windows) -> pd.DataFrame:
+def _moved(looked: Inspected, windows: _Windows, before: np.ndarray) -> pd.DataFrame:
     """One row per window and other recorder: read rightly before and after, and given to a class only the other wrote.
 
     Empty where no two recorders share a class.
     """
-    before = _predicted(looked, windows.rows, windows.inputs)
     labels = windows.rows["label"].to_numpy()
     written = {name: set(labels[windows.recorder == name]) for name in set(windows.recorder)}
     tables = []

@@ -98,7 +98,7 @@ def _companion(
     quick_recipe: Recipe = QUICK_RECIPE,
     **further: Any,
 ) -> Study:
-    """A network beside ECGNet: the same windows, folds and recipe, and its first authors' ``own``, where they have one."""
+    """A network beside ECGNet: the same windows, folds and recipe; ``own``: that of its first authors, if any."""
 
     def scaled(recipe: Recipe) -> Recipe | None:
         return None if own is None else replace(own, epochs=recipe.epochs, per_class=recipe.per_class)

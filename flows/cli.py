@@ -257,6 +257,46 @@ def status() -> None:
 
 
 @app.command()
+def serve(
+    process: Annotated[str, typer.Argument(metavar="PROCESS", help="`mlflow`, `prefect` or `worker`")],
+) -> None:
+    """Runs one process of the service in the foreground, for a container or a service unit."""
+    from tasks.service import serve as run_in_foreground
+
+    run_in_foreground(Settings(), process)
+
+
+@app.command()
+def upgrade() -> None:
+    """Brings the tables of MLflow, Prefect and the ledger up to date; makes them in new databases."""
+    from tasks.service import upgrade as migrate
+
+    for line in migrate(Settings()):
+        console.print(f"up to date: {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def backup(to: Annotated[Path, typer.Option("--to", help="a new folder; made when missing")]) -> None:
+    """Copies databases, artifacts and evaluations; the service may run and write meanwhile."""
+    from tasks.service.backup import back_up
+
+    for line in back_up(Settings(), to):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Option("--from", help="a folder that `plumbline backup` has written")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what is here")] = False,
+) -> None:
+    """Brings a backup back, here or on another machine; the service must be down."""
+    from tasks.service.restoring import restore as bring_back
+
+    for line in bring_back(Settings(), source, overwrite=overwrite):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
 def doctor() -> None:
     """Says what is missing or misconfigured, and the fix."""
     from .doctor import examine

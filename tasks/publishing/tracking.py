@@ -25,14 +25,14 @@ MODEL_TRAINING_PAGES = {"mlflow.experimentKind": "custom_model_development"}
 def experiment_id(study: str) -> str:
     """The experiment ``plumbline/<study>``, made when missing.
 
-    Without a tracking server the artifacts go to the folder of `Settings.artifacts`; a server decides itself.
+    Without a tracking server the artifacts go under `Settings.artifact_root`; a server decides itself.
     """
     name = f"plumbline/{study}"
     found = mlflow.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    embedded = mlflow.get_tracking_uri().startswith("sqlite:")
-    location = (Settings().artifacts / study).as_uri() if embedded else None
+    served = mlflow.get_tracking_uri().startswith("http")
+    location = None if served else f"{Settings().artifact_root}/{study}"
     return str(mlflow.create_experiment(name, artifact_location=location, tags=MODEL_TRAINING_PAGES))
 
 

@@ -3,6 +3,8 @@
 `up` starts what is missing, `down` ends exactly what `up` started, `status` shows it.
 """
 
+from .databases import upgrade
+from .foreground import serve
 from .lifecycle import down, up
 from .processes import ServiceError
 from .record import service_environment
@@ -14,7 +16,9 @@ __all__ = [
     "ServiceError",
     "Status",
     "down",
+    "serve",
     "service_environment",
     "status",
     "up",
+    "upgrade",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ..settings import Settings
-from .deployments import prefect_client
+from .deployments import client_of
 from .servers import POOL
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def crash_abandoned_flow_runs(settings: Settings) -> int:
     working = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
     in_work = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=working))
     ended: State[None] = Crashed(message="Its worker ended before it did.")
-    with prefect_client(settings.prefect_url) as client:
+    with client_of(settings) as client:
         runs = client.read_flow_runs(
             flow_run_filter=filters.FlowRunFilter(state=in_work),
             work_pool_filter=filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[POOL])),

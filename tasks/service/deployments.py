@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 DEPLOYMENTS = CHECKOUT / "deploy" / "prefect.yaml"
 
 
-def prefect_client(url: str) -> SyncPrefectClient:
-    """A client of the Prefect server at ``url``, whatever this process talks to otherwise."""
+def prefect_client(url: str, auth: str | None = None) -> SyncPrefectClient:
+    """A client of the Prefect server at ``url``, whatever this process talks to; ``auth`` is user:password."""
     from prefect.client.orchestration import SyncPrefectClient
 
-    return SyncPrefectClient(api=url)
+    return SyncPrefectClient(api=url, auth_string=auth)
+
+
+def client_of(settings: Settings, url: str | None = None) -> SyncPrefectClient:
+    """A client of the Prefect server of these settings, or of one elsewhere that has the same password."""
+    return prefect_client(url or settings.prefect_url, settings.auth_string)
 
 
 def deployments_digest() -> str:
@@ -31,12 +36,12 @@ def deployments_digest() -> str:
     return file_digest(DEPLOYMENTS)
 
 
-def ensure_work_pool(settings: Settings) -> None:
+def ensure_work_pool(settings: Settings, url: str | None = None) -> None:
     """Creates the work pool, or sets its limit if it exists."""
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
     from prefect.exceptions import ObjectNotFound
 
-    with prefect_client(settings.prefect_url) as client:
+    with client_of(settings, url) as client:
         try:
             client.read_work_pool(POOL)
             client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=CONCURRENT_RUNS))
@@ -44,17 +49,17 @@ def ensure_work_pool(settings: Settings) -> None:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process", concurrency_limit=CONCURRENT_RUNS))
 
 
-def apply_deployments(settings: Settings) -> None:
+def apply_deployments(settings: Settings, url: str | None = None) -> None:
     """Creates or updates every deployment of `deploy/prefect.yaml`, as `prefect deploy --all` does."""
     command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
-    environment = process_environment(settings)
+    environment = process_environment(settings) | {"PREFECT_API_URL": url or settings.prefect_url}
     log = settings.root / "logs" / "deploy.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         done = subprocess.run(
             [sys.executable, *command], env=environment, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT
         )
-    missing = _declared() - _applied(settings)
+    missing = _declared() - _applied(settings, url)
     if done.returncode or missing:
         names = ", ".join(sorted(missing)) or "some"
         raise ServiceError(f"{DEPLOYMENTS}: {names} could not be deployed; see {log}.")
@@ -62,7 +67,7 @@ def apply_deployments(settings: Settings) -> None:
 
 def worker_online(settings: Settings, worker: ServerProcess) -> bool:
     """Whether this worker, not one before it of the same name, reports to the Prefect server."""
-    with prefect_client(settings.prefect_url) as client:
+    with client_of(settings) as client:
         known = client.read_workers_for_work_pool(POOL)
     heartbeats = [each.last_heartbeat_time for each in known]
     return any(beat is not None and beat.timestamp() > worker.created for beat in heartbeats)
@@ -72,6 +77,6 @@ def _declared() -> set[str]:
     return {deployment["name"] for deployment in yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]}
 
 
-def _applied(settings: Settings) -> set[str]:
-    with prefect_client(settings.prefect_url) as client:
+def _applied(settings: Settings, url: str | None) -> set[str]:
+    with client_of(settings, url) as client:
         return {deployment.name for deployment in client.read_deployments()}

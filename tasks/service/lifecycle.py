@@ -12,6 +12,7 @@ from ..progress import track
 from ..settings import Settings, prepare_environment
 from . import servers
 from .abandoned import crash_abandoned_flow_runs
+from .access import require_password_beyond_this_machine
 from .deployments import apply_deployments, deployments_digest, ensure_work_pool, worker_online
 from .processes import ServerProcess, ServiceError, end
 from .record import MLFLOW, NAMES, PREFECT, WORKER, Record, read_record, write_record
@@ -66,6 +67,7 @@ class _Start:
 
     def steps(self) -> list[Step]:
         """What is to be done, in order; what takes seconds starts early and is waited for late."""
+        require_password_beyond_this_machine(self.settings)
         self._require_same_addresses()
         missing = [name for name in NAMES if name not in self.processes]
         steps: list[Step] = [self._clear_leftovers]

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from ..errors import UsageError
 from ..settings import CHECKOUT, Settings, platform_environment
+from .access import mlflow_access, prefect_access
 from .processes import ServerProcess, ServiceError, start
 from .record import MLFLOW, PREFECT, WORKER
 
@@ -33,6 +34,7 @@ def process_environment(settings: Settings) -> dict[str, str]:
         "PLUMBLINE_CHECKOUT": str(CHECKOUT),
         "TMPDIR": str(_temporary_folder(settings)),
         "PYTHONPATH": os.pathsep.join(search_path),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": settings.prefect_store,
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "PREFECT_API_URL": settings.prefect_url,
         # The command line silences Prefect on the terminal; the service writes to its log files.
@@ -76,34 +78,66 @@ def require_free_port(host: str, port: int, setting: str) -> None:
 
 
 def start_mlflow(settings: Settings) -> ServerProcess:
-    """Starts the MLflow server: one worker process, no job runner (they cost 2 GiB and a slower answer).
-
-    New experiments keep their artifacts as plain files, so that they stay readable when it is down.
-    """
-    settings.artifacts.mkdir(parents=True, exist_ok=True)
-    options = {
-        "--host": settings.host,
-        "--port": settings.mlflow_port,
-        "--workers": 1,
-        "--backend-store-uri": settings.mlflow_database,
-        "--default-artifact-root": settings.artifacts.as_uri(),
-        "--artifacts-destination": settings.artifacts.as_uri(),
-    }
-    return _start(settings, MLFLOW, ["mlflow", "server", *_arguments(options)], settings.mlflow_url)
+    """Starts the MLflow server."""
+    return _start(settings, MLFLOW, settings.mlflow_url)
 
 
 def start_prefect(settings: Settings) -> ServerProcess:
     """Starts the Prefect server with its scheduler."""
-    options = {"--host": settings.host, "--port": settings.prefect_port}
-    command = ["prefect", "server", "start", "--analytics-off", *_arguments(options)]
-    return _start(settings, PREFECT, command, settings.prefect_url)
+    return _start(settings, PREFECT, settings.prefect_url)
 
 
 def start_worker(settings: Settings) -> ServerProcess:
     """Starts the worker; it has no web server, its sign of life is its heartbeat at the Prefect server."""
+    return _start(settings, WORKER, None)
+
+
+def command_of(settings: Settings, name: str) -> list[str]:
+    """The command of one process. It names no database and no password: every user of a machine sees commands."""
+    return [sys.executable, "-m", *_MODULES[name](settings)]
+
+
+def environment_of(settings: Settings, name: str) -> dict[str, str]:
+    """The environment of one process, with what only this one may know."""
+    environment = process_environment(settings)
+    if name == MLFLOW:
+        return environment | {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_store} | mlflow_access(settings)
+    return environment | prefect_access(settings) if name == PREFECT else environment
+
+
+def _mlflow_module(settings: Settings) -> list[str]:
+    """One worker process, no job runner (they cost 2 GiB and a slower answer).
+
+    New experiments keep their artifacts where clients reach them too, so that they stay readable when it is down.
+    """
+    if settings.artifact_folder is not None:
+        settings.artifact_folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--host": settings.host,
+        "--port": settings.mlflow_port,
+        "--workers": 1,
+        "--default-artifact-root": settings.artifact_root,
+        "--artifacts-destination": settings.artifact_root,
+        **({"--app-name": "basic-auth"} if settings.password is not None else {}),
+    }
+    return ["mlflow", "server", *_arguments(options)]
+
+
+def _prefect_module(settings: Settings) -> list[str]:
+    options = {"--host": settings.host, "--port": settings.prefect_port}
+    return ["prefect", "server", "start", "--analytics-off", *_arguments(options)]
+
+
+def _worker_module(settings: Settings) -> list[str]:
     options = {"--pool": POOL, "--name": POOL, "--type": "process", "--limit": CONCURRENT_RUNS}
-    command = ["prefect", "worker", "start", "--install-policy", "never", *_arguments(options)]
-    return _start(settings, WORKER, command, None)
+    return ["prefect", "worker", "start", "--install-policy", "never", *_arguments(options)]
+
+
+_MODULES: dict[str, Callable[[Settings], list[str]]] = {
+    MLFLOW: _mlflow_module,
+    PREFECT: _prefect_module,
+    WORKER: _worker_module,
+}
 
 
 def answers(url: str) -> bool:
@@ -135,9 +169,9 @@ def wait_until(server: ServerProcess, healthy: Callable[[], bool], limit: float 
         time.sleep(POLL)
 
 
-def _start(settings: Settings, name: str, module: list[str], url: str | None) -> ServerProcess:
+def _start(settings: Settings, name: str, url: str | None) -> ServerProcess:
     log = settings.root / "logs" / f"{name}.log"
-    return start(name, [sys.executable, "-m", *module], process_environment(settings), log, url)
+    return start(name, command_of(settings, name), environment_of(settings, name), log, url)
 
 
 def _arguments(options: dict[str, object]) -> list[str]:

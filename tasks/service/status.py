@@ -85,7 +85,7 @@ def status(settings: Settings) -> Status:
     record = read_record(settings)
     processes = tuple(_process_status(record, name) for name in NAMES)
     url = service_environment(settings).get("PREFECT_API_URL")
-    deployments = _deployments(url) if url else ()
+    deployments = _deployments(url, settings.auth_string) if url else ()
     return Status(processes, deployments)
 
 
@@ -100,8 +100,8 @@ def _process_status(record: Record, name: str) -> ProcessStatus:
     return ProcessStatus(name, True, process.pid, process.url, memory(process))
 
 
-def _deployments(url: str) -> tuple[DeploymentStatus, ...]:
-    with prefect_client(url) as client:
+def _deployments(url: str, auth: str | None) -> tuple[DeploymentStatus, ...]:
+    with prefect_client(url, auth) as client:
         flows = {flow.id: flow.name for flow in client.read_flows()}
         deployments = [each for each in client.read_deployments() if each.work_pool_name == POOL]
         found = [_deployment_status(client, each, flows[each.flow_id]) for each in deployments]

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from packaging.version import Version
-from sqlalchemy import make_url
 
+from tasks.errors import UsageError
 from tasks.ledger import open_ledger
+from tasks.service.access import require_password_beyond_this_machine
+from tasks.service.connections import reach_artifacts, reach_database, reach_servers
+from tasks.service.databases import databases
 from tasks.settings import CHECKOUT, Settings
 
 MUST_STAY_BELOW = {"fastapi": "0.151", "SQLAlchemy": "2.1"}
@@ -37,6 +40,9 @@ def examine(settings: Settings) -> list[Finding]:
         _mlflow_is_the_package(),
         _home(settings),
         _ledger(settings),
+        *_databases(settings),
+        _artifacts(settings),
+        _password(settings),
         *_ports(settings),
         *_settings(settings),
     ]
@@ -75,18 +81,39 @@ def _ledger(settings: Settings) -> Finding:
     return Finding(True, "ledger", ledger.address)
 
 
+def _databases(settings: Settings) -> Iterator[Finding]:
+    for database in databases(settings):
+        if database.name == "ledger":
+            continue  # opened as a whole above
+        wrong = reach_database(database)
+        fix = f"start its server and create the database, or set {database.setting}"
+        yield Finding(not wrong, f"{database.name} database", wrong or database.address, fix if wrong else "")
+
+
+def _artifacts(settings: Settings) -> Finding:
+    wrong = reach_artifacts(settings)
+    fix = "set PLUMBLINE_ARTIFACTS, and for a bucket MLFLOW_S3_ENDPOINT_URL and AWS_*, to one that can be written"
+    return Finding(not wrong, "artifacts", wrong or settings.artifact_root, fix if wrong else "")
+
+
+def _password(settings: Settings) -> Finding:
+    try:
+        require_password_beyond_this_machine(settings)
+    except UsageError as error:
+        return Finding(False, "password", "none", str(error))
+    wrong = reach_servers(settings)
+    asked = "asked by both servers" if settings.password else "none; only this machine reaches the servers"
+    fix = "set PLUMBLINE_USER and PLUMBLINE_PASSWORD to what the servers know; deploy/README.md says how to change it"
+    return Finding(not wrong, "password", wrong or asked, fix if wrong else "")
+
+
 def _ports(settings: Settings) -> Iterator[Finding]:
     for what, port in (("MLflow port", settings.mlflow_port), ("Prefect port", settings.prefect_port)):
         with socket.socket() as probe:
-            taken = probe.connect_ex((settings.host, port)) == 0
+            taken = probe.connect_ex((settings.reachable_host, port)) == 0
         yield Finding(True, what, f"{port}, {'in use' if taken else 'free'}")
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
     for name, value in settings.model_dump().items():
-        yield Finding(True, f"PLUMBLINE_{name.upper()}", _without_password(name, value))
-
-
-def _without_password(name: str, value: object) -> str:
-    hidden = name == "ledger_url" and value is not None
-    return make_url(str(value)).render_as_string(hide_password=True) if hidden else str(value)
+        yield Finding(True, f"PLUMBLINE_{name.upper()}", str(value))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from ..digests import file_digest
+from ..digests import code_digest, digest_of, file_digest
 from ..settings import CHECKOUT, Settings
 from .processes import ServerProcess, ServiceError
 from .servers import CONCURRENT_RUNS, POOL, process_environment
@@ -32,8 +32,16 @@ def client_of(settings: Settings, url: str | None = None) -> SyncPrefectClient:
 
 
 def deployments_digest() -> str:
-    """Digest of the deployments' file: a change in it is applied by the next `up`."""
-    return file_digest(DEPLOYMENTS)
+    """Digest of what a deployment is made of: its file, the parameters of the flows, and where the flows lie.
+
+    A change in it is applied by the next `up`.
+    """
+    return digest_of([file_digest(DEPLOYMENTS), code_digest(("flows",)), str(CHECKOUT)])
+
+
+def all_deployed(settings: Settings) -> bool:
+    """Whether the Prefect server knows every deployment of the file."""
+    return _declared() <= _applied(settings, None)
 
 
 def ensure_work_pool(settings: Settings, url: str | None = None) -> None:

@@ -13,7 +13,7 @@ from ..settings import Settings, prepare_environment
 from . import servers
 from .abandoned import crash_abandoned_flow_runs
 from .access import require_password_beyond_this_machine
-from .deployments import apply_deployments, deployments_digest, ensure_work_pool, worker_online
+from .deployments import all_deployed, apply_deployments, deployments_digest, ensure_work_pool, worker_online
 from .processes import ServerProcess, ServiceError, end
 from .record import MLFLOW, NAMES, PREFECT, WORKER, Record, read_record, write_record
 
@@ -129,6 +129,9 @@ class _Start:
         ensure_work_pool(self.settings)
 
     def _deploy(self) -> None:
+        """Applying all takes longer than everything else, and after a `down` they are all there still."""
+        if self.deployments == deployments_digest() and all_deployed(self.settings):
+            return
         apply_deployments(self.settings)
         self.deployments = deployments_digest()
         self._write()

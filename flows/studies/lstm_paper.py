@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.demographics import Factor
@@ -15,6 +16,8 @@ from xai.quality.plan import QualityPlan
 from ..study import DemographicsPlan, JobPlan
 
 # Under z-score the mean baseline is the zero baseline, so zero and linear interpolation are enough.
+LOCALISED_BY = "inclusivity_area_corrected"
+GATE = usual_demands(LOCALISED_BY)
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 THOROUGH: tuple[Group, ...] = ("stability", "randomisation")
 
@@ -94,7 +97,7 @@ def jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=contrast,
-            primary_metric="inclusivity_area_corrected",
+            primary_metric=LOCALISED_BY,
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

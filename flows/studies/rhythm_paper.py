@@ -10,6 +10,7 @@ from typing import Any
 from tasks.cohorts.phantoms.ecg_rhythms import write_phantom
 from tasks.cohorts.wfdb_rhythms import read_rhythms
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.demographics import Factor
@@ -20,6 +21,8 @@ from ..study import DemographicsPlan, JobPlan, Plan, Study
 
 RECORDINGS = "ecg-rhythms"
 """The study whose cohort all five read."""
+LOCALISED_BY = "relevance_mass_area_corrected"
+GATE = usual_demands(LOCALISED_BY)
 RANKING: tuple[Group, ...] = ("faithfulness", "complexity", "localisation")
 
 PAPER_RECIPE = Recipe(
@@ -70,7 +73,7 @@ def ranking_jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=contrast,
-            primary_metric="relevance_mass_area_corrected",
+            primary_metric=LOCALISED_BY,
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),
@@ -117,6 +120,7 @@ def study(*, network: str, options: Mapping[str, tuple[str, ...]] | None = None,
         paper_split="classes",
         options={**OPTIONS, **(options or {})},
         recordings=RECORDINGS,
+        gate=GATE,
         **parts,
     )
 

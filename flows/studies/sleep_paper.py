@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.demographics import Factor
@@ -15,6 +16,8 @@ from xai.quality.plan import QualityPlan
 from ..study import DemographicsPlan, JobPlan
 
 # Epochs are standardised by recording, so the zero baseline is the recording's mean.
+LOCALISED_BY = "inclusivity_area_corrected"
+GATE = usual_demands(LOCALISED_BY)
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 THOROUGH: tuple[Group, ...] = ("stability", "randomisation")
 
@@ -87,7 +90,7 @@ def jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=((occlusion, "gradient"), (occlusion, "lrp_epsilon_e0.01")),
-            primary_metric="inclusivity_area_corrected",
+            primary_metric=LOCALISED_BY,
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

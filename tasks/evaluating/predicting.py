@@ -43,7 +43,7 @@ def predict(evaluation: Evaluation) -> pd.DataFrame:
     if chosen.empty:
         return pd.DataFrame(columns=["sample", "subject", "label", "prediction"], dtype=np.int64)
     tables = [
-        _of_member(cohort, version, network_of(version, int(member)), rows)
+        _of_member(cohort, version, network_of(version, int(str(member))), rows)
         for member, rows in chosen.groupby("member", sort=True)
     ]
     return pd.concat(tables).sort_values("sample", ignore_index=True)

@@ -66,7 +66,7 @@ class Constraint:
         """The value with its interval and corrected p, or why there is none."""
         if math.isnan(self.value):
             reason = self.note or "there are too few to compare"
-            return f"not asked, {reason}" if self.verdict == "not asked" else f"undefined, {reason}"
+            return reason if self.verdict == "not asked" else f"undefined, {reason}"
         if math.isnan(self.ci_low) or math.isnan(self.ci_high):
             return f"{self.value:.3g}, of too few for an interval"
         p = "" if self.p_adjusted is None else f", corrected p = {self.p_adjusted:.2g}"

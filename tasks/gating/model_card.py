@@ -199,8 +199,8 @@ def _cells(row: pd.Series, kind: str) -> tuple[str, str, str]:
 def _limits(evaluation: Evaluation, verdict: Verdict) -> list[str]:
     found, cohort = judgement(evaluation), Cohort.open(evaluation.cohort)
     limits = [
-        f"Known for {found['subjects']} {found['subject_kind']}s of one cohort; whom it does not hold, nothing is "
-        "known of.",
+        f"Known for {found['subjects']} {found['subject_kind']}s of one cohort; of people unlike them "
+        "nothing is known.",
         "A faithful map shows what the network used, not what is true of the patient.",
     ]
     if found["few_subject_classes"]:
@@ -208,7 +208,7 @@ def _limits(evaluation: Evaluation, verdict: Verdict) -> list[str]:
     if len(cohort.quarantine):
         limits.append(f"{len(cohort.quarantine)} recordings could not be read and were left out.")
     silent = ", ".join(each.name for each in verdict.of("not asked"))
-    return [*limits, *([f"Not asked, for want of data: {silent}."] if silent else [])]
+    return [*limits, *([f"Not asked: {silent}."] if silent else [])]
 
 
 def _usage(model: VersionRef, best: str) -> str:
@@ -240,4 +240,4 @@ def _status_line(status: str) -> str:
 def _cell(text: object) -> str:
     """Text that markdown and HTML show as it is, on one line: class names come from recordings."""
     plain = " ".join(str(text).split())
-    return re.sub(r"([\\`*_|\[\]<>&\"])", lambda sign: f"&#{ord(sign[0])};", plain)
+    return re.sub(r"[\\`*|<>&\"]|\](?=[(\[])|(?<!\w)_|_(?!\w)", lambda sign: f"&#{ord(sign[0])};", plain)

@@ -16,8 +16,7 @@ from xai.quality.plan import QualityPlan
 from ..study import DemographicsPlan, JobPlan
 
 # Under z-score the mean baseline is the zero baseline, so zero and linear interpolation are enough.
-LOCALISED_BY = "inclusivity_area_corrected"
-GATE = usual_demands(LOCALISED_BY)
+GATE = usual_demands()
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 THOROUGH: tuple[Group, ...] = ("stability", "randomisation")
 
@@ -97,7 +96,7 @@ def jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=contrast,
-            primary_metric=LOCALISED_BY,
+            primary_metric="inclusivity_area_corrected",
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

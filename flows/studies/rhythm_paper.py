@@ -21,8 +21,7 @@ from ..study import DemographicsPlan, JobPlan, Plan, Study
 
 RECORDINGS = "ecg-rhythms"
 """The study whose cohort all five read."""
-LOCALISED_BY = "relevance_mass_area_corrected"
-GATE = usual_demands(LOCALISED_BY)
+GATE = usual_demands()
 RANKING: tuple[Group, ...] = ("faithfulness", "complexity", "localisation")
 
 PAPER_RECIPE = Recipe(
@@ -73,7 +72,7 @@ def ranking_jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=contrast,
-            primary_metric=LOCALISED_BY,
+            primary_metric="relevance_mass_area_corrected",
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

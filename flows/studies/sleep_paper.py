@@ -16,8 +16,7 @@ from xai.quality.plan import QualityPlan
 from ..study import DemographicsPlan, JobPlan
 
 # Epochs are standardised by recording, so the zero baseline is the recording's mean.
-LOCALISED_BY = "inclusivity_area_corrected"
-GATE = usual_demands(LOCALISED_BY)
+GATE = usual_demands()
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 THOROUGH: tuple[Group, ...] = ("stability", "randomisation")
 
@@ -90,7 +89,7 @@ def jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers, *CONTROLS),
             contrast=((occlusion, "gradient"), (occlusion, "lrp_epsilon_e0.01")),
-            primary_metric=LOCALISED_BY,
+            primary_metric="inclusivity_area_corrected",
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

@@ -111,8 +111,11 @@ class NotWorseThanChampion:
 Demand = CorrectedMode | AboveChance | BeatsControls | Localises | Sane | SubgroupGap | NotWorseThanChampion
 
 
-def usual_demands(localised_by: str) -> tuple[Demand, ...]:
-    """What is demanded of every study; only the measure of localisation is the study's own.
+def usual_demands(localised_by: str = "relevance_mass_area_corrected") -> tuple[Demand, ...]:
+    """What is demanded of every study; the measure of localisation may be the study's own.
+
+    By default it is the share of the relevance that lies on the evidence: it needs no threshold, while inclusivity
+    counts the points above half of a map's maximum and hangs on a spike.
 
     Both kinds of proof are used on purpose. What makes a champion has to be shown: performance, faithfulness,
     localisation, dependence on the weights, and that nothing is lost against the former champion. Of three things

@@ -12,6 +12,7 @@ import pandas as pd
 from xai.methods import CONTROLS
 from xai.quality.comparison import subject_table
 from xai.quality.metric import METRICS, PROBABILITY_SUFFIX
+from xai.quality.resampling import FEWEST_SUBJECTS
 
 from ..cohorts.store import Cohort
 from ..evaluating.evaluation import Evaluation
@@ -60,7 +61,7 @@ class Judged:
             return self.predictions.groupby("subject")["dice"].mean()
         table = self.predictions.assign(right=self.predictions["label"] == self.predictions["prediction"])
         subjects = table.groupby("label")["subject"].transform("nunique")
-        recall = table[subjects >= 3].groupby(["subject", "label"])["right"].mean()
+        recall = table[subjects >= FEWEST_SUBJECTS].groupby(["subject", "label"])["right"].mean()
         return recall.groupby(level="subject").mean()
 
     def faithfulness_by_subject(self) -> pd.Series:

@@ -79,6 +79,7 @@ seen["again"] = look(moved=back())
 reads(judged, wrong=0.1)
 seen["better"] = look(**gate(STUDY, "2"))
 third = twin()
+reads(third, wrong=0)
 alias, deciding.set_alias = deciding.set_alias, lambda *_: 1 / 0
 try:
     deciding.promote.fn(third, VersionRef.of(STUDY, 3), deciding.Verdict(()), "killed")

@@ -10,7 +10,10 @@ from pathlib import Path
 from installation import Installation
 
 LEDGER_ROWS = ("scores", "shares", "gate_decisions", "evaluations")
-RESULTS = ("figures", "heatmaps", "inspections", "report.html", "tables", "violations.json")
+RESULTS = (
+    "figures", "heatmaps", "inspections", "model_card.html", "model_card.md", "predictions.parquet", "report.html",
+    "tables", "violations.json",
+)  # fmt: skip
 
 
 def copy_before_judging(judged: Installation, home: Path, *, shards: tuple[int, ...] = ()) -> Installation:

@@ -221,8 +221,7 @@ def _usage(model: VersionRef, best: str) -> str:
 
 def _served(run: str, name: str, caption: str) -> str:
     """An image by its address on the MLflow server that shows the description."""
-    address = f"get-artifact?path={quote(name, safe='')}&run_uuid={run}"
-    return f'<img src="{address}" alt="{_cell(caption)}" width="640">'
+    return f"![{_cell(caption)}](get-artifact?path={quote(name, safe='')}&run_uuid={run})"
 
 
 def _table(table: Table) -> str:

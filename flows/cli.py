@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tasks.chatter import silence_libraries
@@ -186,6 +187,7 @@ def gate(study: StudyName, version: Annotated[str | None, typer.Option(help="def
     from .gate import gate as gate_flow
 
     decided = gate_flow(study, version)
+    _show_constraints(decided["constraints"])
     console.print(f"{study} version {decided['version']}: {decided['verdict']}", highlight=False, markup=False)
     raise typer.Exit(Exit.DONE if decided["passed"] else Exit.REFUSED)
 
@@ -307,6 +309,14 @@ def doctor() -> None:
         table.add_row("ok" if finding.fine else "!!", finding.what, finding.found, finding.fix)
     console.print(table)
     raise typer.Exit(Exit.DONE if all(finding.fine for finding in findings) else Exit.USAGE)
+
+
+def _show_constraints(rows: list[dict[str, Any]]) -> None:
+    table = Table("verdict", "constraint", "found", "demanded", "of", box=None)
+    for row in rows:
+        of = "" if row["note"] in row["found"] else row["note"]
+        table.add_row(*(escape(text) for text in (row["verdict"], row["name"], row["found"], row["demand"], of)))
+    console.print(table)
 
 
 def _text(path: Path | None) -> str | None:

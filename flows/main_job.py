@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.evaluating.evaluation import Mode
 from tasks.evaluating.judging import judgement
-from tasks.gating.deciding import latest_evaluation
+from tasks.gating.finished import latest_evaluation
 from tasks.publishing.registry import VersionRef
 from tasks.settings import Settings
 

@@ -13,6 +13,7 @@ from models.bundle import Task
 from tasks.cohorts.store import Cohort
 from tasks.errors import UsageError
 from tasks.evaluating.evaluation import Job, Mode
+from tasks.gating.demands import Demand
 from tasks.training.recipe import Recipe
 from tasks.training.splits import PaperSplit
 from xai.quality.demographics import Factor
@@ -132,7 +133,8 @@ class Study(BaseModel):
     ``read``; ``chosen``: those that differ from the default. ``figures``: under which of the paper's numbers a
     figure is kept. ``published``: accuracies to stand beside ours, the paper's own first. ``recordings``: the study
     whose recordings and phantom it reads, where not its own. ``companions``: by role, studies on the same recordings
-    that are trained and judged before this one, and whose networks its inspections ask too.
+    that are trained and judged before this one, and whose networks its inspections ask too. ``gate``: what a version
+    must meet to be called champion.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -151,6 +153,7 @@ class Study(BaseModel):
     network_options: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     figures: Mapping[str, str]
     published: tuple[Published, ...]
+    gate: tuple[Demand, ...]
     phantom: Plan
     quick: Plan
     full: Plan

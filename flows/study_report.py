@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import PlumblineError
-from tasks.gating.deciding import newest_by_option, newest_evaluations
+from tasks.gating.finished import newest_by_option, newest_evaluations
 from tasks.reporting.across_sizes import across_sizes
 from tasks.reporting.evaluation_report import joined_report
 from tasks.reporting.page import Section, write_report

@@ -10,7 +10,10 @@ from pathlib import Path
 from installation import Installation
 
 LEDGER_ROWS = ("scores", "shares", "gate_decisions", "evaluations")
-RESULTS = ("figures", "heatmaps", "inspections", "report.html", "tables", "violations.json")
+RESULTS = (
+    "figures", "heatmaps", "inspections", "model_card.html", "model_card.md", "predictions.parquet", "report.html",
+    "tables", "violations.json",
+)  # fmt: skip
 
 
 def copy_before_judging(judged: Installation, home: Path, *, shards: tuple[int, ...] = ()) -> Installation:
@@ -49,6 +52,12 @@ def _forget_runs(database: Path, former_home: Path, home: Path) -> None:
             "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid IN "
             "(SELECT run_uuid FROM tags WHERE key = 'plumbline.job' AND value = 'faithfulness')"
         )
+    _move_paths(database, former_home, home)
+
+
+def _move_paths(database: Path, former_home: Path, home: Path) -> None:
+    with closing(sqlite3.connect(database)) as store, store:
+        store.execute("PRAGMA foreign_keys = OFF")
         tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:
             for _, column, kind, *_ in store.execute(f"PRAGMA table_info({table})").fetchall():
@@ -57,3 +66,12 @@ def _forget_runs(database: Path, former_home: Path, home: Path) -> None:
                         f'UPDATE {table} SET "{column}" = replace("{column}", ?, ?) WHERE "{column}" LIKE ?',
                         (str(former_home), str(home), f"%{former_home}%"),
                     )
+
+
+def copy_whole(judged: Installation, home: Path) -> Installation:
+    """A copy in which everything is as it was, and nothing leads back into the original."""
+    shutil.copytree(judged.home, home, dirs_exist_ok=True)
+    _move_paths(home / "mlflow.db", judged.home, home)
+    for reference in home.glob("*/*/*.json"):
+        reference.write_text(reference.read_text().replace(str(judged.home), str(home)))
+    return Installation(home)

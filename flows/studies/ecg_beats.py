@@ -8,7 +8,7 @@ from tasks.cohorts.phantoms.ecg_beats import write_phantom
 from tasks.cohorts.wfdb_beats import read_beats
 
 from ..study import Plan, Published, Study
-from .lstm_paper import DEMOGRAPHICS, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
+from .lstm_paper import DEMOGRAPHICS, GATE, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
 
 EXPLAINERS = (
     "gradient",
@@ -45,6 +45,7 @@ ECG_BEATS = Study(
         Published("van der Westhuizen & Lasenby 2017", 0.985, "MIT-BIH, random 50:40:10 split, mean of 10 trials"),
         Published("Oresko et al. 2010", 0.98, "MIT-BIH, weighted mean over 5 beat classes, quoted by the paper"),
     ),
+    gate=GATE,
     phantom=Plan(
         subset="20 phantom subjects, 2 beats of each class and subject judged, LSTM of 32 units, 2 folds",
         network={"hidden": (32,)},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.demographics import Factor
@@ -15,6 +16,7 @@ from xai.quality.plan import QualityPlan
 from ..study import DemographicsPlan, JobPlan
 
 # Under z-score the mean baseline is the zero baseline, so zero and linear interpolation are enough.
+GATE = usual_demands()
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "infidelity", "complexity", "localisation")
 THOROUGH: tuple[Group, ...] = ("stability", "randomisation")
 

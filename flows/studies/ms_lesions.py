@@ -14,6 +14,7 @@ from .unet_paper import (
     FEW,
     FULL_QUALITY,
     FULL_RECIPE,
+    GATE,
     PHANTOM_QUALITY,
     PHANTOM_RECIPE,
     QUICK_QUALITY,
@@ -41,6 +42,7 @@ MS_LESIONS = Study(
     paper_network={"head": "paper"},
     figures={},
     published=(),
+    gate=GATE,
     phantom=Plan(
         subset="6 phantom patients, 12 patches of 16 x 32 x 32 voxels of each, 2 of them judged, U-Net of width 4 and "
         "3 levels, 2 folds or 2 nets",

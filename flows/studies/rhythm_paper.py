@@ -10,6 +10,7 @@ from typing import Any
 from tasks.cohorts.phantoms.ecg_rhythms import write_phantom
 from tasks.cohorts.wfdb_rhythms import read_rhythms
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import CONTROLS
 from xai.quality.demographics import Factor
@@ -20,6 +21,7 @@ from ..study import DemographicsPlan, JobPlan, Plan, Study
 
 RECORDINGS = "ecg-rhythms"
 """The study whose cohort all five read."""
+GATE = usual_demands()
 RANKING: tuple[Group, ...] = ("faithfulness", "complexity", "localisation")
 
 PAPER_RECIPE = Recipe(
@@ -117,6 +119,7 @@ def study(*, network: str, options: Mapping[str, tuple[str, ...]] | None = None,
         paper_split="classes",
         options={**OPTIONS, **(options or {})},
         recordings=RECORDINGS,
+        gate=GATE,
         **parts,
     )
 

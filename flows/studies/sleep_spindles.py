@@ -9,7 +9,7 @@ from tasks.cohorts.dreams_spindles import read_spindles
 from tasks.cohorts.phantoms.sleep_spindles import write_phantom
 
 from ..study import Plan, Study
-from .sleep_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
+from .sleep_paper import GATE, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
 
 OCCLUSION, LOOKS = "occlusion_w50_s10", ("expert-marks",)
 JOBS = jobs(occlusion=OCCLUSION, steps=10, evidence_looks=LOOKS)
@@ -25,6 +25,7 @@ SLEEP_SPINDLES = Study(
     paper_split="subjects",
     figures={},
     published=(),
+    gate=GATE,
     phantom=Plan(
         subset="12 phantom excerpts of 5 minutes, network a quarter as wide, 2 folds, 3 windows of each kind and "
         "excerpt judged",

@@ -8,7 +8,7 @@ from tasks.cohorts.edf_stages import read_stages
 from tasks.cohorts.phantoms.sleep_stages import write_phantom
 
 from ..study import Plan, Study
-from .sleep_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, demographics, jobs
+from .sleep_paper import GATE, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, demographics, jobs
 
 LOOKS = ("relevance-shares", "rule-agreement", "night", "modality-ablation")
 OCCLUSION = "occlusion_w100_s50_single"
@@ -32,6 +32,7 @@ SLEEP_STAGES = Study(
         "coefficients": "paper3-fig4",
     },
     published=(),
+    gate=GATE,
     phantom=Plan(
         subset="12 phantom subjects, two nights of half an hour each, network a quarter as wide, 2 folds or 5 draws, "
         "1 epoch of each stage and subject judged",

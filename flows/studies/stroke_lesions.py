@@ -21,6 +21,7 @@ from .unet_paper import (
     FEW,
     FULL_QUALITY,
     FULL_RECIPE,
+    GATE,
     PAPER,
     PHANTOM_QUALITY,
     PHANTOM_RECIPE,
@@ -88,6 +89,7 @@ STROKE_LESIONS = Study(
         "passed-relevance": "paper4-annex4",
     },
     published=ANNEX_1,
+    gate=GATE,
     phantom=Plan(
         subset="16 phantom cases of 19 x 48 x 48 voxels, 12 of them judged, U-Net of width 4 instead of 32, 2 folds or "
         "2 nets",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tasks.evaluating.evaluation import Job
+from tasks.gating.demands import usual_demands
 from tasks.training.recipe import Recipe
 from xai.methods import VOLUME_CONTROLS
 from xai.quality.metric import Group
@@ -18,6 +19,8 @@ from ..study import JobPlan
 # becomes a lesion. The mean of its map is what says least, so it is the primary baseline.
 BASELINES: tuple[Baseline, ...] = ("mean", "zero")
 FAITHFULNESS: tuple[Group, ...] = ("faithfulness", "sensitivity", "complexity", "localisation")
+LOCALISED_BY = "relevance_rank_area_corrected"
+GATE = usual_demands(LOCALISED_BY)
 PHANTOM_QUALITY = QualityPlan(
     groups=("faithfulness", "complexity", "localisation"), steps=2, tops=(0.1,), baselines=("mean",)
 )
@@ -126,7 +129,7 @@ def jobs(
         "inclusivity": JobPlan(
             explainers=(*explainers.names, *FILTERED, *VOLUME_CONTROLS),
             contrast=((CORRECT, PAPER), (CORRECT, "gradient"), (FILTERED[1], CORRECT)),
-            primary_metric="relevance_rank_area_corrected",
+            primary_metric=LOCALISED_BY,
             primary_baseline="",
             primary_without_evidence="input_inclusivity_area_corrected",
             quality=QualityPlan(groups=("localisation",)),

@@ -9,7 +9,7 @@ from tasks.cohorts.phantoms.vitals import write_icu_phantom, write_nicu_phantom
 from tasks.cohorts.wfdb_vitals import read_vitals
 
 from ..study import Plan, Published, Study
-from .lstm_paper import PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
+from .lstm_paper import GATE, PAPER_RECIPE, PHANTOM_RECIPE, QUICK_RECIPE, jobs
 
 EXPLAINERS = (
     "gradient",
@@ -56,6 +56,7 @@ ICU_VITALS = Study(
     published=(
         Published("van der Westhuizen & Lasenby 2017", 0.982, "private ICU set, 4 patients, 2 classes, random split"),
     ),
+    gate=GATE,
     phantom=PHANTOM,
     quick=Plan(
         subset="300 windows per class redrawn per epoch, 2 folds or trials, up to 40 windows of each class judged",
@@ -102,6 +103,7 @@ NICU_VITALS = Study(
     published=(
         Published("van der Westhuizen & Lasenby 2017", 0.997, "private NICU set, 3 patients = 3 classes, random split"),
     ),
+    gate=GATE,
     phantom=PHANTOM,
     quick=ICU_VITALS.quick.model_copy(update={"network": {"hidden": (64,)}}),
     full=ICU_VITALS.full.model_copy(update={"network": {"hidden": (64,)}}),

@@ -178,9 +178,13 @@ def subgroup_table(evaluation: Evaluation, scores: pd.DataFrame) -> pd.DataFrame
     chosen = evaluation.configuration
     table = subjects_by_explainer(scores, chosen["primary_metric"], chosen["primary_baseline"])
     subjects = Cohort.open(evaluation.cohort).subjects
-    factors = pd.DataFrame({"sex": subjects["sex"], "age": subjects["age"].map(age_band)}, index=subjects.index)
-    factors = factors.join(drugs_taken(subjects["medication"]))
+    factors = sex_and_age(subjects).join(drugs_taken(subjects["medication"]))
     return subgroup_means(table, factors, minimum=FEWEST_SUBJECTS_PER_CELL)
+
+
+def sex_and_age(subjects: pd.DataFrame) -> pd.DataFrame:
+    """The groups ``sex`` and ``age`` (a band) of every subject; nothing where it is unknown."""
+    return pd.DataFrame({"sex": subjects["sex"], "age": subjects["age"].map(age_band)}, index=subjects.index)
 
 
 def drugs_taken(medication: pd.Series) -> pd.DataFrame:

@@ -1,62 +1,90 @@
-"""The gate: the constraints that a version must meet before it may be called champion."""
+"""What was found of each demand, and the verdict over all of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import pandas as pd
-
-from xai.methods import CONTROLS
+from .demands import Proof
 
 SIGNIFICANCE = 0.05
+Answer = Literal["holds", "broken", "not asked"]
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """One demand, the value that was found with its interval, and whether it holds.
+    """One demand, the value that was found with its 95 % interval, and whether it holds.
 
-    A constraint holds when the interval's lower bound lies above ``bound`` and, where it was tested in a
-    family, the corrected p is at most 0.05: the best of many explainers is chosen on the same subjects. An
-    undefined value never holds.
+    ``shown`` is that the whole interval lies on that ``side`` of ``bound`` and, where it was tested in a ``family``,
+    that the corrected p is at most 0.05. With the proof ``must_show`` the constraint holds when that is shown, and
+    what is undefined never holds; with ``must_not_show`` it is broken when that is shown, and what is undefined is
+    not asked. ``note``: of which groups or version the value is, or the reason where it is not asked or undefined.
     """
 
+    kind: str
     name: str
     demand: str
-    value: float
-    ci_low: float
-    ci_high: float
     bound: float
+    value: float = math.nan
+    ci_low: float = math.nan
+    ci_high: float = math.nan
     p_adjusted: float | None = None
+    family: str = ""
+    proof: Proof = "must_show"
+    side: Literal["above", "below"] = "above"
+    asked: bool = True
+    note: str = ""
 
     @property
-    def holds(self) -> bool:
-        """Whether the lower bound is above the demanded bound, and the corrected test agrees."""
+    def shown(self) -> bool:
+        """Whether the whole interval lies on the named side of the bound, and the corrected test agrees."""
         significant = self.p_adjusted is None or self.p_adjusted <= SIGNIFICANCE
-        return bool(self.ci_low > self.bound and significant)
+        beyond = self.ci_low > self.bound if self.side == "above" else self.ci_high < self.bound
+        return bool(beyond and significant)
+
+    @property
+    def verdict(self) -> Answer:
+        """``holds``, ``broken`` or ``not asked``."""
+        if not self.asked:
+            return "not asked"
+        if self.proof == "must_show":
+            return "holds" if self.shown else "broken"
+        if math.isnan(self.ci_low) or math.isnan(self.ci_high):
+            return "not asked"
+        return "broken" if self.shown else "holds"
 
     @property
     def sentence(self) -> str:
         """What was found and what was demanded."""
-        return f"{self.name} is {self._found}; demanded is {self.demand}"
+        note = f" ({self.note})" if self.note and not math.isnan(self.value) else ""
+        return f"{self.name} is {self.found}{note}; demanded is {self.demand}"
 
     @property
-    def _found(self) -> str:
+    def found(self) -> str:
+        """The value with its interval and corrected p, or why there is none."""
         if math.isnan(self.value):
-            return "undefined, there are too few to compare"
-        if math.isnan(self.ci_low):
+            reason = self.note or "there are too few to compare"
+            return reason if self.verdict == "not asked" else f"undefined, {reason}"
+        if math.isnan(self.ci_low) or math.isnan(self.ci_high):
             return f"{self.value:.3g}, of too few for an interval"
         p = "" if self.p_adjusted is None else f", corrected p = {self.p_adjusted:.2g}"
         return f"{self.value:.3g} [{self.ci_low:.3g}, {self.ci_high:.3g}]{p}"
 
     def as_row(self) -> dict[str, Any]:
         """A JSON-ready row; undefined numbers become ``None``."""
-        row = asdict(self)
-        for name in ("value", "ci_low", "ci_high", "bound", "p_adjusted"):
-            row[name] = None if row[name] is None or math.isnan(row[name]) else float(row[name])
-        return {**row, "holds": self.holds}
+        numbers = ("value", "ci_low", "ci_high", "bound", "p_adjusted")
+        words = ("kind", "name", "demand", "proof", "side", "family", "note")
+        return {
+            **{name: getattr(self, name) for name in words},
+            **{name: _number(getattr(self, name)) for name in numbers},
+            "verdict": self.verdict,
+        }
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True)
@@ -65,18 +93,27 @@ class Verdict:
 
     constraints: tuple[Constraint, ...]
 
+    def of(self, verdict: Answer) -> tuple[Constraint, ...]:
+        """The constraints with this verdict."""
+        return tuple(constraint for constraint in self.constraints if constraint.verdict == verdict)
+
     @property
     def passed(self) -> bool:
-        """Whether every constraint holds."""
-        return all(constraint.holds for constraint in self.constraints)
+        """Whether no constraint is broken, and at least one was asked."""
+        return not self.of("broken") and bool(self.of("holds"))
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        broken = [constraint for constraint in self.constraints if not constraint.holds]
-        if not broken:
-            return f"passed: all {len(self.constraints)} constraints hold"
-        return f"refused: {'; '.join(constraint.sentence for constraint in broken)}"
+        silent = len(self.of("not asked"))
+        tail = f"; {silent} not asked" if silent else ""
+        if self.passed:
+            asked = len(self.of("holds"))
+            return (
+                f"passed: all {asked} constraints that were asked hold{tail}" if silent else f"passed: all {asked} hold"
+            )
+        broken = "; ".join(constraint.sentence for constraint in self.of("broken"))
+        return f"refused: {broken or 'no constraint was asked'}{tail}"
 
     def as_document(self) -> dict[str, Any]:
         """The content of ``violations.json``."""
@@ -84,73 +121,8 @@ class Verdict:
             "passed": self.passed,
             "verdict": self.sentence,
             "constraints": [constraint.as_row() for constraint in self.constraints],
-            "violations": [constraint.as_row() for constraint in self.constraints if not constraint.holds],
+            "violations": [constraint.as_row() for constraint in self.of("broken")],
         }
-
-
-def better_than_chance(performance: dict[str, Any], classes: int) -> Constraint:
-    """Balanced accuracy above one over the number of judged classes, by its interval over subjects.
-
-    Classes with too few subjects are left out of balanced accuracy, and so of what chance would reach.
-    """
-    judged = classes - len(performance["classes_left_out"])
-    chance = 1 / judged if judged else math.nan
-    return Constraint(
-        name="balanced_accuracy",
-        demand=f"above chance, {chance:.3g}",
-        value=performance["balanced_accuracy"],
-        ci_low=performance["balanced_accuracy_ci_low"],
-        ci_high=performance["balanced_accuracy_ci_high"],
-        bound=chance,
-    )
-
-
-def overlaps_better_than_chance(performance: dict[str, Any]) -> Constraint:
-    """Dice above that of marking everything that has signal, by its interval over subjects."""
-    chance = performance["dice_by_chance"]
-    return Constraint(
-        name="dice",
-        demand=f"above that of marking all signal, {chance:.3g}",
-        value=performance["dice"],
-        ci_low=performance["dice_ci_low"],
-        ci_high=performance["dice_ci_high"],
-        bound=chance,
-    )
-
-
-def trained_in_corrected_mode(mode: str) -> Constraint:
-    """Versions trained as the paper did, defects included, are never promoted."""
-    value = float(mode == "corrected")
-    return Constraint("corrected_mode", "trained in corrected mode (1)", value, value, value, bound=0.5)
-
-
-def beats_controls(comparisons: pd.DataFrame, best: str, metric: str) -> list[Constraint]:
-    """The best explainer is more faithful than each control, by the paired difference over subjects."""
-    return [
-        Constraint(
-            name=f"{metric}: {best} against {control}",
-            demand="a paired advantage above 0, Holm-corrected",
-            **advantage(comparisons, best, control),
-            bound=0.0,
-        )
-        for control in CONTROLS
-    ]
-
-
-def advantage(comparisons: pd.DataFrame, first: str, second: str) -> dict[str, float]:
-    """By how much ``first`` is better than ``second``: value, interval and corrected p, NaN where not compared.
-
-    Read from the table of `xai.quality.comparison.compare`; positive whichever direction is better.
-    """
-    for a, b, turned in ((first, second, 1.0), (second, first, -1.0)):
-        found = comparisons[(comparisons["first"] == a) & (comparisons["second"] == b)]
-        if len(found):
-            row = found.iloc[0]
-            sign = turned if row["direction"] == "higher" else -turned
-            low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-            p = row["p_adjusted"]
-            return {"value": sign * row["difference"], "ci_low": low, "ci_high": high, "p_adjusted": p}
-    return dict.fromkeys(("value", "ci_low", "ci_high", "p_adjusted"), math.nan)
 
 
 def judge_version(constraints: Sequence[Constraint]) -> Verdict:

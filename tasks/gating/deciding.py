@@ -1,117 +1,92 @@
-"""What follows from the gate's verdict: alias, tags, violations.json and the ledger's history."""
+"""What follows from the gate's verdict: alias, tags, model card, violations.json and the ledger's history.
+
+The ledger is written before the alias moves and after everything else: a gate that was killed on the way is run again
+and does the rest, and a rollback meanwhile finds the champion before it.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 from prefect import task
 
 from .. import ledger as books
-from ..cohorts.store import Cohort
-from ..errors import PlumblineError
-from ..evaluating.evaluation import Evaluation, Job, version_options
-from ..evaluating.judging import judgement, primary_comparisons, read_csv
+from ..evaluating.evaluation import Evaluation
 from ..evaluating.ledgering import open_books
-from ..publishing.registry import VersionRef, set_alias, set_version_tags
-from .constraints import (
-    Constraint,
-    Verdict,
-    beats_controls,
-    better_than_chance,
-    overlaps_better_than_chance,
-    trained_in_corrected_mode,
+from ..publishing.registry import (
+    VersionRef,
+    describe_version,
+    description_of,
+    replace_version_tags,
+    set_alias,
+    set_version_tags,
+    standing_champion,
+    tags_of,
 )
+from .constraints import Verdict
+from .findings import Standing
+from .finished import evaluation_on
+from .judged import judged_by
+from .model_card import card_of, status_of, with_status, write_card
+
+GATE_TAG = "plumbline.gate"
+REASON_TAG = "plumbline.gate_reason"
+CONSTRAINT_TAGS = f"{GATE_TAG}."
+"""Before the name of each constraint."""
+VERDICT_TAG = "plumbline.gate_verdict"
+"""What the gate said; the reason also tells what became of the version since."""
+LONGEST_REASON = 4_000
 
 
-def latest_evaluation(study: str, model: VersionRef, root: Path) -> Evaluation:
-    """The faithfulness evaluation of a version that was last finished or found unchanged.
-
-    Raises PlumblineError where there is none.
-    """
-    of_version = (model.name, model.version)
-    rows = [row for row in _finished(study) if (row.model_name, row.model_version) == of_version]
-    if not rows:
-        raise PlumblineError(
-            f"{model.name} version {model.version} has no finished faithfulness evaluation; "
-            f"expected one: plumbline evaluate faithfulness {study} --version {model.version}."
+def standing(evaluation: Evaluation, model: VersionRef, root: Path) -> Standing:
+    """The champion that the version is compared with, as it was judged on the same cohort."""
+    champion = standing_champion(model.name)
+    if champion is None:
+        return Standing(asked=False, why="there is no champion yet")
+    if champion.version == model.version:
+        return Standing(asked=False, why="it is the champion itself")
+    former = evaluation_on(evaluation.study, champion, evaluation.cohort_digest, root)
+    if former is None:
+        return Standing(
+            why=f"the champion, version {champion.version}, was never judged on this cohort, "
+            f"{evaluation.cohort_digest[:8]}: plumbline evaluate faithfulness {evaluation.study} "
+            f"--version {champion.version}, with the same data"
         )
-    return _opened(rows[0].key, root)
-
-
-def newest_evaluations(study: str, root: Path, job: Job = "faithfulness") -> list[Evaluation]:
-    """The newest finished evaluation of a job in each mode, the corrected one first."""
-    newest = {row.mode: row for row in reversed(_finished(study, job))}
-    return [_opened(newest[mode].key, root) for mode in ("corrected", "paper") if mode in newest]
-
-
-def newest_by_option(study: str, root: Path, job: Job, option: str, default: str) -> dict[str, dict[str, Evaluation]]:
-    """By mode, the newest finished evaluation of a job for every value of a study's option, sorted by the value."""
-    newest: dict[tuple[str, str], Evaluation] = {}
-    for row in reversed(_finished(study, job)):
-        evaluation = _opened(row.key, root)
-        newest[row.mode, version_options(evaluation.bundle).get(option, default)] = evaluation
-    return {
-        mode: {value: newest[found, value] for found, value in sorted(newest) if found == mode}
-        for mode in dict.fromkeys(mode for mode, _ in newest)
-    }
-
-
-def _finished(study: str, job: Job = "faithfulness") -> list[books.Evaluation]:
-    rows = books.evaluations(open_books(), study)
-    done = [row for row in rows if row.job == job and row.status == "done"]
-    return sorted(done, key=_last_seen, reverse=True)
-
-
-def _last_seen(row: books.Evaluation) -> datetime:
-    return max(moment for moment in (row.started_at, row.finished_at, row.checked_at) if moment is not None)
-
-
-def _opened(key: str, root: Path) -> Evaluation:
-    path = root / "evaluations" / key / "evaluation.json"
-    if not path.exists():
-        raise PlumblineError(f"{path} is missing; expected the reference that the evaluation wrote there.")
-    return Evaluation.model_validate_json(path.read_text())
-
-
-def constraints_of(evaluation: Evaluation) -> list[Constraint]:
-    """The constraints of a faithfulness evaluation: better than chance, better than both controls."""
-    performance = json.loads((evaluation.bundle / "performance.json").read_text())
-    classes = len(Cohort.open(evaluation.cohort).classes)
-    primary = primary_comparisons(evaluation, read_csv(evaluation, "comparisons"))
-    family = primary[primary["family"] == "controls"]
-    best = judgement(evaluation)["best"]
-    metric = evaluation.configuration["primary_metric"]
-    return [
-        trained_in_corrected_mode(evaluation.mode),
-        overlaps_better_than_chance(performance) if "dice" in performance else better_than_chance(performance, classes),
-        *beats_controls(family, best, metric),
-    ]
+    return Standing(judged_by(former))
 
 
 @task(retries=3, retry_delay_seconds=10)
-def promote(evaluation: Evaluation, model: VersionRef, verdict: Verdict) -> None:
+def promote(evaluation: Evaluation, model: VersionRef, verdict: Verdict, title: str) -> None:
     """Moves `champion` to the version."""
-    _write_verdict(evaluation, model, verdict, "promoted")
+    _write_verdict(evaluation, model, verdict, "promoted", title)
     set_alias(model, "champion")
 
 
 @task(retries=3, retry_delay_seconds=10)
-def refuse(evaluation: Evaluation, model: VersionRef, verdict: Verdict) -> None:
+def refuse(evaluation: Evaluation, model: VersionRef, verdict: Verdict, title: str) -> None:
     """Leaves `champion` where it is and writes down why."""
-    _write_verdict(evaluation, model, verdict, "refused")
+    _write_verdict(evaluation, model, verdict, "refused", title)
 
 
-def _write_verdict(evaluation: Evaluation, model: VersionRef, verdict: Verdict, word: str) -> None:
+def _write_verdict(evaluation: Evaluation, model: VersionRef, verdict: Verdict, word: str, title: str) -> None:
     document = verdict.as_document()
     (evaluation.folder / "violations.json").write_text(json.dumps(document, indent=2))
     known = books.find(open_books(), evaluation.key)
-    if known is not None and known.mlflow_run_id:
-        MlflowClient().log_dict(known.mlflow_run_id, document, "violations.json")
-        MlflowClient().set_tag(known.mlflow_run_id, "plumbline.gate", word)
-    set_version_tags(model, {"plumbline.gate": word, "plumbline.gate_reason": verdict.sentence[:4_000]})
+    run = known.mlflow_run_id if known is not None else None
+    card = card_of(evaluation, model, verdict, word, title)
+    files = write_card(evaluation, card)
+    if run:
+        MlflowClient().log_dict(run, document, "violations.json")
+        for file in files:
+            MlflowClient().log_artifact(run, str(file))
+        MlflowClient().set_tag(run, GATE_TAG, word)
+    said = verdict.sentence[:LONGEST_REASON]
+    tags = {GATE_TAG: word, REASON_TAG: said, VERDICT_TAG: said}
+    of_each = {f"{CONSTRAINT_TAGS}{each.name}": f"{each.verdict}: {each.found}" for each in verdict.constraints}
+    replace_version_tags(model, tags | of_each, under=CONSTRAINT_TAGS)
+    describe_version(model, card.description(run))
     _enter(evaluation.study, model, evaluation.mode, word, document["violations"])
 
 
@@ -133,8 +108,21 @@ def previous_champion(study: str, model_name: str) -> tuple[str | None, str | No
     return (standing[-1] if standing else None), (standing[-2] if len(standing) > 1 else None)
 
 
-def restore(study: str, model: VersionRef) -> None:
-    """Makes a former champion the champion again."""
+def restore(study: str, model: VersionRef, left: VersionRef) -> None:
+    """Makes a former champion the champion again, in place of ``left``; the ledger last.
+
+    Both keep what the gate found of them: only their standing changes. Killed on the way, the ledger still names
+    ``left``, and a second rollback ends at the same version.
+    """
     set_alias(model, "champion")
-    set_version_tags(model, {"plumbline.gate": "restored"})
+    _say(left, "rolled back", f"rolled back to version {model.version}")
+    _say(model, "restored", f"restored when version {left.version} was rolled back")
     _enter(study, model, "corrected", "restored", [])
+
+
+def _say(version: VersionRef, word: str, reason: str) -> None:
+    """Puts the version's standing now before what the gate once said of it."""
+    gate_said = tags_of(version).get(VERDICT_TAG)
+    whole = f"{reason}; the gate had said: {gate_said}" if gate_said else reason
+    set_version_tags(version, {GATE_TAG: word, REASON_TAG: whole[:LONGEST_REASON]})
+    describe_version(version, with_status(description_of(version), status_of(word, whole)))

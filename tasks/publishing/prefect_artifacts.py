@@ -50,6 +50,13 @@ def _show_comparisons(evaluation: Evaluation, stem: str) -> None:
     )
 
 
+def show_constraints(study: str, verdict: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Puts the gate's table of constraints on the flow run's page; ``rows`` are plain values by column."""
+    columns = ("verdict", "name", "found", "demand", "note")
+    table = [{column: row[column] for column in columns} for row in rows]
+    create_table_artifact(table, key=f"gate-{study}", description=verdict)
+
+
 def show_mlflow_run(stem: str, mlflow_run_id: str) -> None:
     """Links to the MLflow run; without a server its number is shown instead."""
     address = ui_address(MlflowClient().get_run(mlflow_run_id))

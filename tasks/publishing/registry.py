@@ -151,6 +151,11 @@ def resolve_for_evaluation(name: str, version: str | None) -> VersionRef | None:
     return _of_alias(name, "champion") or _of_alias(name, "challenger")
 
 
+def standing_champion(name: str) -> VersionRef | None:
+    """The version that bears the alias `champion`, if any."""
+    return _of_alias(name, "champion")
+
+
 def newest_of_mode(name: str, mode: str, cohort_digest: str) -> VersionRef | None:
     """The newest version that was trained in a mode on a cohort, if any."""
     wanted = f"name = '{name}' and tags.`plumbline.mode` = '{mode}' and tags.`plumbline.cohort` = '{cohort_digest}'"
@@ -171,6 +176,29 @@ def set_version_tags(version: VersionRef, tags: Mapping[str, str]) -> None:
     """Sets tags on a registered version."""
     for tag, value in tags.items():
         mlflow.MlflowClient().set_model_version_tag(version.name, version.version, tag, value)
+
+
+def replace_version_tags(version: VersionRef, tags: Mapping[str, str], *, under: str) -> None:
+    """Sets tags on a registered version; of those whose names begin with ``under`` it then has no others."""
+    for tag in tags_of(version):
+        if tag.startswith(under) and tag not in tags:
+            mlflow.MlflowClient().delete_model_version_tag(version.name, version.version, tag)
+    set_version_tags(version, tags)
+
+
+def describe_version(version: VersionRef, description: str) -> None:
+    """Sets the version's description, markdown of at most 5,000 characters."""
+    mlflow.MlflowClient().update_model_version(version.name, version.version, description)
+
+
+def description_of(version: VersionRef) -> str:
+    """The version's description, empty where it has none."""
+    return str(mlflow.MlflowClient().get_model_version(version.name, version.version).description or "")
+
+
+def tags_of(version: VersionRef) -> dict[str, str]:
+    """The version's tags."""
+    return dict(mlflow.MlflowClient().get_model_version(version.name, version.version).tags)
 
 
 def download(version: VersionRef, root: Path) -> Path:

@@ -14,7 +14,7 @@ import mne
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .resampling import resampled
 
 _FIXED = 256
@@ -51,12 +51,12 @@ class Mark:
 def read_edf_header(path: Path) -> EdfHeader:
     """The header, if the file holds what it promises."""
     if not path.is_file():
-        raise UnusableRecording(f"the file {path.name} does not exist.")
+        raise UnusableRecording(f"the file {private(path.name)} does not exist.")
     size = path.stat().st_size
     with path.open("rb") as file:
         fixed = file.read(_FIXED).decode("latin-1")
         if len(fixed) < _FIXED or fixed[:8].strip() != "0":
-            raise UnusableRecording(f"{path.name} does not begin as an EDF file does.")
+            raise UnusableRecording(f"{private(path.name)} does not begin as an EDF file does.")
         count = _whole(fixed[252:256], "number of signals", 1, _MOST_SIGNALS)
         fields = _signal_fields(file.read(_FIXED * count).decode("latin-1"), count)
     records = _whole(fixed[236:244], "number of data records", 0, 10**8)
@@ -64,7 +64,7 @@ def read_edf_header(path: Path) -> EdfHeader:
     samples = [_whole(text, "samples per data record", 1, 10**8) for text in fields["samples"]]
     _check_size(path.name, size - _FIXED * (count + 1), records, _BYTES_PER_SAMPLE * sum(samples))
     if not 0 <= records * duration <= _LONGEST_SECONDS:
-        raise UnusableRecording(f"{path.name} is {records * duration:g} s long; expected a week at most.")
+        raise UnusableRecording(f"{private(path.name)} is {records * duration:g} s long; expected a week at most.")
     _check_calibration(fields)
     return EdfHeader(
         names=tuple(fields["label"]),
@@ -79,13 +79,15 @@ def check_channels(header: EdfHeader, wanted: tuple[str, ...]) -> None:
     """Refuses a file in which a wanted channel is missing, doubled, or of no usable rate."""
     for name in wanted:
         if name not in header.names:
-            raise UnusableRecording(f"the recording has no channel {name}, only {', '.join(header.names)}.")
+            raise UnusableRecording(
+                f"the recording has no channel {private(name)}, only {private(', '.join(header.names))}."
+            )
         if header.names.count(name) > 1:
             raise UnusableRecording(
-                f"the recording has {header.names.count(name)} channels named {name}; expected one."
+                f"the recording has {header.names.count(name)} channels named {private(name)}; expected one."
             )
         if not header.rates[header.names.index(name)] > 0:
-            raise UnusableRecording(f"the channel {name} has a rate of 0 Hz; expected a positive one.")
+            raise UnusableRecording(f"the channel {private(name)} has a rate of 0 Hz; expected a positive one.")
 
 
 def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.float64]:
@@ -96,9 +98,9 @@ def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.flo
     try:
         values = mne.io.read_raw_edf(path, include=[name], stim_channel=None, verbose="error").get_data()[0]
     except Exception as error:  # mne raises whatever its parser stumbles over
-        raise UnusableRecording(f"{path.name} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(f"{private(path.name)} cannot be read ({type(error).__name__}).") from error
     if not np.isfinite(values).all():
-        raise UnusableRecording(f"the channel {name} has values that are not finite.")
+        raise UnusableRecording(f"the channel {private(name)} has values that are not finite.")
     return values * _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
 
 
@@ -110,7 +112,7 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     for row, name in zip(signals, names, strict=True):
         values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
         if np.ptp(values) == 0:
-            raise UnusableRecording(f"the channel {name} is constant.")
+            raise UnusableRecording(f"the channel {private(name)} is constant.")
         row[:] = values[:length]
     return signals
 
@@ -121,7 +123,9 @@ def read_edf_marks(path: Path) -> list[Mark]:
     try:
         found = mne.read_annotations(path)
     except Exception as error:  # mne raises whatever its parser stumbles over
-        raise UnusableRecording(f"the annotations of {path.name} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(
+            f"the annotations of {private(path.name)} cannot be read ({type(error).__name__})."
+        ) from error
     columns = zip(found.onset, found.duration, found.description, strict=True)
     return [Mark(float(onset), float(duration), str(text)) for onset, duration, text in columns]
 
@@ -143,14 +147,16 @@ def _check_calibration(fields: dict[str, list[str]]) -> None:
         for name, least, most in zip(fields["label"], fields[low], fields[high], strict=True):
             if name == _ANNOTATIONS:
                 continue
-            if _number(least, f"{kind} minimum of {name}") == _number(most, f"{kind} maximum of {name}"):
-                raise UnusableRecording(f"the header gives {name} a {kind} minimum that is its maximum.")
+            if _number(least, f"{kind} minimum of {private(name)}") == _number(
+                most, f"{kind} maximum of {private(name)}"
+            ):
+                raise UnusableRecording(f"the header gives {private(name)} a {kind} minimum that is its maximum.")
 
 
 def _check_size(name: str, found: int, records: int, record_bytes: int) -> None:
     if found < records * record_bytes:
         whole = max(found, 0) // record_bytes
-        raise UnusableRecording(f"{name} is cut short: {whole} data records of the {records} in its header.")
+        raise UnusableRecording(f"{private(name)} is cut short: {whole} data records of the {records} in its header.")
 
 
 def _whole(text: str, what: str, least: int, most: int) -> int:
@@ -166,7 +172,7 @@ def _number(text: str, what: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UnusableRecording(f"the header gives {text.strip()!r} as {what}; expected a number.")
+        raise UnusableRecording(f"the header gives {private(repr(text.strip()))} as {what}; expected a number.")
     return number
 
 

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from naming import named
 
 from tasks.cohorts.dreams_spindles import read_spindles
 from tasks.cohorts.phantoms.sleep_spindles import write_phantom
 from tasks.cohorts.spindle_marks import AMBIGUOUS, NONE, SPINDLE, label_windows, spans_in
 from tasks.cohorts.store import Cohort, CohortError
 
+read_spindles = named(read_spindles)
 KEY = b"0123456789abcdef"
 
 

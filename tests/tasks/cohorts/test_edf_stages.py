@@ -9,12 +9,14 @@ from pathlib import Path
 import edfio
 import numpy as np
 import pytest
+from naming import named
 
 from tasks.cohorts.edf_stages import CHANNELS, read_stages
 from tasks.cohorts.phantoms.edf_nights import Header, Track, write_marks, write_signals
 from tasks.cohorts.phantoms.sleep_stages import write_phantom
 from tasks.cohorts.store import Cohort, CohortError
 
+read_stages = named(read_stages)
 KEY = b"0123456789abcdef"
 HEADER = Header("F", 40, datetime(1994, 7, 1, 23, 0))
 W_N2 = [(0.0, 60.0, "Sleep stage W"), (60.0, 60.0, "Sleep stage 2")]

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from naming import named
 from nifti_writing import AFFINE, write_case, write_nifti
 
 from tasks.cohorts.isles import MAPS, UNITS, read_isles
@@ -15,6 +16,7 @@ from tasks.cohorts.isles_clinical import read_clinical
 from tasks.cohorts.resizing import resized
 from tasks.cohorts.store import Cohort, CohortError
 
+read_isles = named(read_isles)
 KEY = b"0123456789abcdef"
 SIZE = (3, 6, 8)
 CLINICAL = """Case Name , mRS,Time to mRS (days),TICI,TSS,TTT

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
+from naming import named
 
 from tasks.cohorts.delineation import delineate
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
@@ -20,6 +21,7 @@ from tasks.cohorts.store import Cohort, CohortError
 from tasks.cohorts.subject_facts import subject_of_header
 from tasks.cohorts.wfdb_beats import read_beats
 
+read_beats = named(read_beats)
 KEY = b"0123456789abcdef"
 SYMBOLS = ["N", "L", "R", "/", "V"]
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
+from naming import named
 
 from tasks.cohorts.signal_validity import FLAT, MISSING, SATURATED, VALID, believable
 from tasks.cohorts.store import Cohort, CohortError
 from tasks.cohorts.wfdb_vitals import read_vitals
 
+read_vitals = named(read_vitals)
 KEY = b"0123456789abcdef"
 GAINS = {"mV": 1000.0, "uV": 1.0, "mmHg": 50.0, "kPa": 400.0, "NU": 5000.0, "%": 100.0}
 ROLES = (("ECG", "ABP", "ICP"), ("ECG", "PULSE"))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UnusableRecording, private
-from .resampling import resampled
+from .resampling import MOST_POINTS, resampled
 
 _FIXED = 256
 """Bytes of the header's fixed part, and of each signal's (Kemp et al. 1992, doi:10.1016/0013-4694(92)90009-7)."""
@@ -108,11 +108,15 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     """The channels (channel, time) at ``rate`` hertz, each in its own unit; a constant one is refused."""
     check_channels(header, names)
     length = math.floor(header.seconds * rate)
+    if length * len(names) > MOST_POINTS:
+        raise UnusableRecording(f"the recording would be {length} points long; expected {MOST_POINTS} in all at most.")
     signals = np.empty((len(names), length))
     for row, name in zip(signals, names, strict=True):
         values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
         if np.ptp(values) == 0:
             raise UnusableRecording(f"the channel {private(name)} is constant.")
+        if len(values) < length:
+            raise UnusableRecording(f"the channel {private(name)} is shorter than the recording.")
         row[:] = values[:length]
     return signals
 

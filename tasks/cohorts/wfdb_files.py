@@ -87,8 +87,9 @@ def inside(root: Path, name: str) -> Path:
         raise UnusableRecording(f"the file name {private(repr(name))} is not one that is read.")
     try:
         path = (root / name).resolve()
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle
-        raise UnusableRecording(f"the file {private(name)} is a link that leads nowhere.") from None
+        path.exists()
+    except (OSError, RuntimeError):  # a name too long; links in a circle
+        raise UnusableRecording(f"the file {private(name)} cannot be looked up.") from None
     if not path.is_relative_to(root):
         raise UnusableRecording(f"the file {private(name)} lies outside the folder.")
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from formats import FORMATS
+from fuzzed_formats import FORMATS
 from fuzzing import MOST_MEMORY, SLOWEST
 
 FEW = 20
 """Damaged files of each format in `make test`; 300 in all."""
 MANY = 1_350
 """In `make soak`; 20,250 in all."""
-HERE = Path(__file__).resolve().parent
+PROGRAM = Path(__file__).resolve().parents[1] / "fuzzing.py"
 
 
 def fuzzed(name: str, first: int, count: int, folder: Path) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def fuzzed(name: str, first: int, count: int, folder: Path) -> list[dict[str, An
     while first < last:
         command = [
             sys.executable,
-            str(HERE / "fuzzing.py"),
+            str(PROGRAM),
             name,
             str(first),
             str(last - first),

@@ -1,7 +1,9 @@
-"""The cheapest whole chain on recordings of one's own: train, judge, gate, with every sort of output once."""
+"""The cheapest whole chain on recordings of one's own: train, judge, gate, and all that they write."""
 
 CHAIN = """
 import sys
+unpickled = set()
+sys.addaudithook(lambda event, what: unpickled.add(".".join(what)) if event == "pickle.find_class" else None)
 from dataclasses import replace
 from pathlib import Path
 import flows.catalogue as catalogue
@@ -18,6 +20,7 @@ small = plan.model_copy(update={{
     "jobs": {{**plan.jobs, "faithfulness": job}},
 }})
 catalogue.STUDIES["ecg-beats"] = study.model_copy(update={{"phantom": small, "quick": small}})
+import mlflow
 from flows.faithfulness import faithfulness
 from flows.gate import gate
 from flows.train import train
@@ -25,4 +28,13 @@ data = reference_to(Path({folder!r}), pseudonym_key(Settings().root))
 version = train("ecg-beats", data)["version"]
 faithfulness("ecg-beats", version=version, data=data)
 gate("ecg-beats", version)
+mlflow.pyfunc.load_model(f"models:/ecg-beats/{{version}}")
+try:
+    train("ecg-beats", reference_to(Path({broken!r}), pseudonym_key(Settings().root)))
+except Exception as error:
+    assert type(error).__name__ == "ConcealedError", repr(error)
+    Path({told!r}).write_text(error.told)
+else:
+    raise AssertionError("nothing usable, and nothing said")
+Path({classes!r}).write_text("\\\\n".join(sorted(unpickled)))
 """

@@ -66,7 +66,7 @@ def planted_nifti(folder: Path) -> None:
     """The texts of every NIfTI header in the folder, and an extension behind it."""
     for path in [*folder.rglob("*.nii"), *folder.rglob("*.nii.gz")]:
         image = nibabel.load(path)
-        values = np.asarray(image.dataobj)
+        values = np.array(image.dataobj)  # no map of the file that is written below
         header = image.header.copy()
         header["descrip"], header["aux_file"] = SENTENCE.encode(), MARK[:23].encode()
         header["intent_name"], header["db_name"] = b"H7734201", b"Zwiebelfisch"

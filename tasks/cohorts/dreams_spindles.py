@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header
+from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header, shown_label
 from .errors import CohortError, UnusableRecording, private
 from .resampling import resampled
 from .spindle_marks import AMBIGUOUS, CLASSES, SPINDLE, ExpertMarks, label_windows, mask_of, read_expert_marks, spans_in
@@ -68,17 +68,12 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
     return write_cohort(out, description, _stream(root, names, read_subject_table(root)), key=key)
 
 
-def shown_derivation(name: str) -> str:
-    """The derivation if it is one of DREAMS; else marked as found, see `errors.private`."""
-    return name if name in DERIVATIONS else private(name)
-
-
 def derivation_in(header: EdfHeader) -> str:
     """The derivation that stands for the cohort's channel in a recording without marks."""
     found = [name for name in DERIVATIONS if name in header.names]
     if not found:
-        wanted, there = " or ".join(DERIVATIONS), ", ".join(header.names)
-        raise UnusableRecording(f"the recording has no channel {wanted}, only {private(there)}.")
+        wanted, there = " or ".join(DERIVATIONS), ", ".join(map(shown_label, header.names))
+        raise UnusableRecording(f"the recording has no channel {wanted}, only {there}.")
     return found[0]
 
 
@@ -113,7 +108,7 @@ def _read(root: Path, name: str, listed: Subject) -> _Excerpt:
     signal, rate = _signal(root, name, derivation)
     signal, _ = resampled(signal, rate, RATE)
     if np.ptp(signal) == 0:
-        raise UnusableRecording(f"the channel {private(derivation)} is constant.")
+        raise UnusableRecording(f"the channel {shown_label(derivation)} is constant.")
     length = len(signal) // WINDOW * WINDOW
     masks = {expert: mask_of(one, length, RATE).reshape(-1, WINDOW) for expert, one in marks.items()}
     subject = Subject(listed.identity or f"excerpt:{name}", listed.facts)
@@ -124,7 +119,7 @@ def _one_derivation(marks: Mapping[int, ExpertMarks]) -> str:
     found = sorted({one.derivation for one in marks.values()})
     if len(found) > 1:
         raise UnusableRecording(
-            f"the experts marked different derivations, {private(' and '.join(found))}; expected one."
+            f"the experts marked different derivations, {' and '.join(map(shown_label, found))}; expected one."
         )
     return found[0]
 
@@ -163,7 +158,7 @@ def _columns(excerpt: _Excerpt, windows: NDArray[np.int64]) -> dict[str, object]
     }
     seconds = windows * (WINDOW // RATE)
     return {
-        "derivation": shown_derivation(excerpt.derivation),
+        "derivation": shown_label(excerpt.derivation),
         "experts": len(excerpt.masks),
         "start_second": seconds,
         **marks,
@@ -191,7 +186,8 @@ def _text_signal(root: Path, name: str, derivation: str) -> tuple[NDArray[np.flo
     heading, values = _column(path)
     if heading != f"[{derivation}]":
         raise UnusableRecording(
-            f"{private(path.name)} holds {private(heading[:40])}; expected [{private(derivation)}], as the marks do."
+            f"{private(path.name)} holds {private(heading[:40])}; "
+            f"expected [{shown_label(derivation)}], as the marks do."
         )
     seconds = len(_column(hypnogram)[1]) * _HYPNOGRAM_SECONDS
     found = len(values) / seconds if seconds else 0.0

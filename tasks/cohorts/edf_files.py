@@ -6,6 +6,7 @@ Every function raises UnusableRecording with a reason of one sentence; paths nev
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,19 @@ _FIXED = 256
 _WIDTHS = {"label": 16, "transducer": 80, "unit": 8, "low": 8, "high": 8, "digital_low": 8, "digital_high": 8}
 _WIDTHS |= {"prefilter": 80, "samples": 8, "reserved": 32}
 _ANNOTATIONS = "EDF Annotations"
+_LABELS = frozenset(
+    (
+        "EEG Fpz-Cz",
+        "EEG Pz-Oz",
+        "EOG horizontal",
+        "EMG submental",
+        "Resp oro-nasal",
+        "Temp rectal",
+        "Event marker",
+        "Marker",
+    )
+)
+_DERIVATION = re.compile(r"[A-Z][A-Z]?\d{0,2}-[A-Z][A-Z]?\d{0,2}")
 _MOST_SIGNALS = 512
 _LONGEST_SECONDS = 7 * 86_400
 _BYTES_PER_SAMPLE = 2
@@ -75,19 +89,24 @@ def read_edf_header(path: Path) -> EdfHeader:
     )
 
 
+def shown_label(name: str) -> str:
+    """A channel's label if it is one of Sleep-EDF or a derivation (C3-A1); else marked as found (`errors.private`)."""
+    return name if name in _LABELS or _DERIVATION.fullmatch(name) else private(name)
+
+
 def check_channels(header: EdfHeader, wanted: tuple[str, ...]) -> None:
     """Refuses a file in which a wanted channel is missing, doubled, or of no usable rate."""
     for name in wanted:
         if name not in header.names:
             raise UnusableRecording(
-                f"the recording has no channel {private(name)}, only {private(', '.join(header.names))}."
+                f"the recording has no channel {shown_label(name)}, only {', '.join(map(shown_label, header.names))}."
             )
         if header.names.count(name) > 1:
             raise UnusableRecording(
-                f"the recording has {header.names.count(name)} channels named {private(name)}; expected one."
+                f"the recording has {header.names.count(name)} channels named {shown_label(name)}; expected one."
             )
         if not header.rates[header.names.index(name)] > 0:
-            raise UnusableRecording(f"the channel {private(name)} has a rate of 0 Hz; expected a positive one.")
+            raise UnusableRecording(f"the channel {shown_label(name)} has a rate of 0 Hz; expected a positive one.")
 
 
 def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.float64]:
@@ -100,7 +119,7 @@ def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.flo
     except Exception as error:  # mne raises whatever its parser stumbles over
         raise UnusableRecording(f"{private(path.name)} cannot be read ({type(error).__name__}).") from error
     if not np.isfinite(values).all():
-        raise UnusableRecording(f"the channel {private(name)} has values that are not finite.")
+        raise UnusableRecording(f"the channel {shown_label(name)} has values that are not finite.")
     return values * _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
 
 
@@ -114,9 +133,9 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     for row, name in zip(signals, names, strict=True):
         values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
         if np.ptp(values) == 0:
-            raise UnusableRecording(f"the channel {private(name)} is constant.")
+            raise UnusableRecording(f"the channel {shown_label(name)} is constant.")
         if len(values) < length:
-            raise UnusableRecording(f"the channel {private(name)} is shorter than the recording.")
+            raise UnusableRecording(f"the channel {shown_label(name)} is shorter than the recording.")
         row[:] = values[:length]
     return signals
 

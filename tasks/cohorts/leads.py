@@ -24,13 +24,17 @@ def channel_of(names: Sequence[str], lead: str) -> int:
         return 0
     if lead != LEAD_II:
         if lead not in names:
-            raise UnusableRecording(f"the record has no lead {lead}, only {private(', '.join(map(str, names)))}.")
+            raise UnusableRecording(
+                f"the record has no lead {lead}, only {', '.join(shown_channel(str(name)) for name in names)}."
+            )
         return names.index(lead)
     for number, name in enumerate(names):
         if _is_called(name, (LEAD_II_NAMES,)):
             return number
     if any(_is_called(name, OTHER_LEADS) for name in names):
-        raise UnusableRecording(f"the record has no lead II, only {private(', '.join(map(str, names)))}.")
+        raise UnusableRecording(
+            f"the record has no lead II, only {', '.join(shown_channel(str(name)) for name in names)}."
+        )
     return 0
 
 

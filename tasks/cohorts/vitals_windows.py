@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .channel_roles import Assigned
-from .errors import UnusableRecording, private
+from .channel_roles import Assigned, shown_signal
+from .errors import UnusableRecording
 from .signal_validity import REASONS, VALID, believable
 from .subject_facts import Subject
 from .wfdb_segments import WholeRecord, read_whole
@@ -66,7 +66,7 @@ def read_grid(root: Path, source: Source, how: VitalsWindows) -> Grid:
         values, state = believable(values, one.signal.rate, how.rate, rests=one.rests)
         if not (state == VALID).any():
             raise UnusableRecording(
-                f"signal {private(one.signal.name)} has no valid stretch, only {REASONS[int(state[0])]}."
+                f"signal {shown_signal(one.signal.name)} has no valid stretch, only {REASONS[int(state[0])]}."
             )
         signals.append(values.astype(np.float32))
         states.append(state)

@@ -15,6 +15,7 @@ import wfdb
 from numpy.typing import NDArray
 
 from .errors import CohortError, UnusableRecording, private
+from .leads import shown_channel
 
 _BYTES_PER_VALUE = {
     "8": 1.0,
@@ -147,7 +148,7 @@ def read_lead(root: Path, record: str, header: Any, channel: int) -> NDArray[np.
     unit = header.units[channel]
     if unit not in _MILLIVOLTS:
         raise UnusableRecording(
-            f"lead {private(header.sig_name[channel])} is in {private(unit)}; expected mV, uV or V."
+            f"lead {shown_channel(header.sig_name[channel])} is in {private(unit)}; expected mV, uV or V."
         )
     try:
         read = wfdb.rdrecord(str(root / record), channels=[channel])
@@ -156,9 +157,11 @@ def read_lead(root: Path, record: str, header: Any, channel: int) -> NDArray[np.
     signal: NDArray[np.float64] = read.p_signal[:, 0] * _MILLIVOLTS[unit]
     undefined = int(np.count_nonzero(~np.isfinite(signal)))
     if undefined:
-        raise UnusableRecording(f"lead {private(header.sig_name[channel])} has {undefined} undefined values (NaN).")
+        raise UnusableRecording(
+            f"lead {shown_channel(header.sig_name[channel])} has {undefined} undefined values (NaN)."
+        )
     if np.ptp(signal) == 0:
-        raise UnusableRecording(f"lead {private(header.sig_name[channel])} is flat.")
+        raise UnusableRecording(f"lead {shown_channel(header.sig_name[channel])} is flat.")
     return signal
 
 

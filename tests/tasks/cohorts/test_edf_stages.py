@@ -157,7 +157,7 @@ def test_sleep_edfs_own_files_have_sleep_edfs_own_facts(tmp_path):
 def test_a_file_cut_short_is_quarantined(nights):
     path = nights / "ST7011J0-PSG.edf"
     path.write_bytes(path.read_bytes()[:-100_000])
-    assert reason(read(nights)) == "ST7011J0-PSG.edf is cut short: 478 data records of the 600 in its header."
+    assert reason(read(nights)) == "….edf is cut short: 478 data records of the 600 in its header."
 
 
 def test_a_missing_channel_is_quarantined_and_what_is_there_is_named(nights):
@@ -190,7 +190,7 @@ def test_a_calibration_that_is_not_a_number_is_quarantined(nights):
 @pytest.mark.parametrize("content", [b"", b"not an EDF file", b"0" + b" " * 255], ids=["empty", "text", "blank"])
 def test_what_is_no_edf_is_quarantined(nights, content):
     (nights / "ST7011J0-PSG.edf").write_bytes(content)
-    assert reason(read(nights)).startswith(("ST7011J0-PSG.edf does not begin as", "the header gives '' as"))
+    assert reason(read(nights)).startswith(("….edf does not begin as", "the header gives … as"))
 
 
 def test_a_recording_without_hypnogram_and_one_with_two_are_quarantined(nights):

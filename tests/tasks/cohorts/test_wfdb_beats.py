@@ -264,11 +264,11 @@ def replace_by_pipe(records: Path) -> None:
 
 
 FAULTS = {
-    "truncated dat": (truncate, r"p0002\.dat has \d+ bytes where the header declares \d+ \(truncated\)"),
-    "missing dat": (lambda r: (r / "p0002.dat").unlink(), r"p0002\.dat is missing"),
-    "pipe for dat": (replace_by_pipe, r"p0002\.dat is missing"),
-    "missing atr": (lambda r: (r / "p0002.atr").unlink(), r"p0002\.atr is missing"),
-    "missing hea": (lambda r: (r / "p0002.hea").unlink(), r"p0002\.hea is missing"),
+    "truncated dat": (truncate, r"….dat has \d+ bytes where the header declares \d+ \(truncated\)"),
+    "missing dat": (lambda r: (r / "p0002.dat").unlink(), r"….dat is missing"),
+    "pipe for dat": (replace_by_pipe, r"….dat is missing"),
+    "missing atr": (lambda r: (r / "p0002.atr").unlink(), r"….atr is missing"),
+    "missing hea": (lambda r: (r / "p0002.hea").unlink(), r"….hea is missing"),
     "empty hea": (lambda r: (r / "p0002.hea").write_text(""), "is empty"),
     "only comments": (lambda r: (r / "p0002.hea").write_text("# 60 F\n"), "is empty"),
     "garbage hea": (lambda r: (r / "p0002.hea").write_bytes(bytes(range(256)) * 9), "header"),

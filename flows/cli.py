@@ -230,6 +230,23 @@ def explain(
 
 
 @app.command()
+def who(
+    pseudonym: Annotated[str, typer.Argument(metavar="PSEUDONYM", help="such as `rec-0f3a...`, of a report or table")],
+    data: Annotated[Path, typer.Option("--data", help="the folder of recordings in which it is looked for")],
+) -> None:
+    """Names the recording behind a pseudonym; needs the recordings themselves and this installation's key."""
+    from tasks.cohorts.build import pseudonym_key
+    from tasks.cohorts.pseudonyms import names_behind
+
+    if not data.is_dir():
+        raise UsageError(f"data is {str(data)!r}, which is no folder; expected a folder of recordings.")
+    found = names_behind(data, pseudonym_key(Settings().root)).get(pseudonym)
+    if found is None:
+        raise UsageError(f"{pseudonym} is no recording in {data}; expected a pseudonym that was made of one in it.")
+    console.print(found, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
 def up() -> None:
     """Starts MLflow, Prefect, a worker and the scheduled deployments on this machine."""
     from tasks.service import status as look
@@ -320,7 +337,13 @@ def _show_constraints(rows: list[dict[str, Any]]) -> None:
 
 
 def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    """How flows are told of the folder: they keep what they are told, and its path may hold a name."""
+    if path is None:
+        return None
+    from tasks.cohorts.build import pseudonym_key
+    from tasks.cohorts.folders import reference_to
+
+    return reference_to(path, pseudonym_key(Settings().root))
 
 
 def _assignments(pairs: list[str] | None) -> dict[str, str]:
@@ -354,4 +377,4 @@ def sentence(error: Exception) -> str:
         wrong = [f"{error.title} {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         return "; ".join(wrong)
     full = full_disk(error, Settings().root)
-    return full or " ".join(str(error).split()) or type(error).__name__
+    return full or " ".join(getattr(error, "told", str(error)).split()) or type(error).__name__

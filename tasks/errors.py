@@ -13,7 +13,11 @@ class PlumblineError(Exception):
 
 
 class UsageError(PlumblineError):
-    """A wrong argument or setting: exit code 2."""
+    """A wrong argument or setting: exit code 2. ``told``: what only the terminal shows, as flows keep messages."""
+
+    def __init__(self, message: str, told: str | None = None) -> None:
+        super().__init__(message)
+        self.told = told or message
 
 
 def full_disk(error: BaseException, home: Path) -> str | None:

@@ -6,8 +6,10 @@ its name is in the model's configuration. Nothing is imported from a checkout.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ class Classifier(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the members with the version's own code."""
         code = context.model_config["code_package"]
+        _check_description(Path(context.artifacts["bundle"]) / "version.json", context.model_config.get("description"))
         self._bundle = importlib.import_module(f"{code}.models.bundle").load_bundle(context.artifacts["bundle"])
         self._explainer = importlib.import_module(f"{code}.xai.methods").explainer
 
@@ -86,6 +89,13 @@ class Classifier(PythonModel):
         if len(bad):
             raise _refused(f"inputs have NaN or infinite values in sample {bad[0]}; expected finite numbers.")
         return torch.from_numpy(samples.copy())
+
+
+def _check_description(path: Path, expected: str | None) -> None:
+    """The description names the weights' digests; its own is in the model's configuration."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if expected is not None and found != expected:
+        raise ValueError(f"{path} has SHA-256 {found[:12]}…; the model expects {expected[:12]}….")
 
 
 def _refused(message: str) -> MlflowException:

@@ -9,21 +9,19 @@ from pathlib import Path
 from prefect import task
 
 from ..digests import code_digest, digest_of
-from ..errors import UsageError
 from ..settings import Settings
+from .errors import CohortError, ConcealedError
+from .folders import folder_behind
 from .pseudonyms import load_or_create_key
 
 
 def recordings_of(study: str, data: str | None, write_phantom: Callable[..., object], root: Path) -> Path:
-    """The folder of the recordings: ``data``, or a phantom written once under ``root``.
+    """The folder of the recordings: ``data`` (a path or a reference), or a phantom written once under ``root``.
 
     Raises UsageError when ``data`` is no folder.
     """
     if data is not None:
-        folder = Path(data).expanduser().resolve()
-        if not folder.is_dir():
-            raise UsageError(f"data is {data!r}, which is no folder; expected a folder of recordings.")
-        return folder
+        return folder_behind(data)
     folder = root / "phantoms" / f"{study}-{code_digest(('tasks/cohorts/phantoms',))}"
     if not folder.exists():
         try:
@@ -44,7 +42,10 @@ def build_cohort(study: str, recordings: Path, read: Callable[..., object], root
     out = root / "cohorts" / study / fingerprint
     if not (out / "cohort.json").exists():
         out.parent.mkdir(parents=True, exist_ok=True)
-        read(recordings, key=key, out=out)
+        try:
+            read(recordings, key=key, out=out)
+        except CohortError as error:  # what a flow is told, it keeps and logs
+            raise ConcealedError(error.marked) from None
     return str(out)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import isles, open_ms
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .nifti_case import TRUTH, Case, read_maps
 from .nifti_files import SUFFIXES
 from .patches import Size, patch_at, tiles
@@ -68,7 +68,7 @@ def read_case_samples(file: Path, channels: tuple[str, ...], grid: tuple[int, ..
             case, files = _read(_folder(file, levels=1), open_ms.patient_files, channels)
             return _patches(case, files, size)
     except UnusableRecording as reason:
-        raise CohortError(f"{file} cannot be explained: {reason}") from reason
+        raise CohortError(f"{private(file)} cannot be explained: {reason.marked}") from reason
     raise CohortError(f"the version takes {', '.join(channels)}; expected the maps of ISLES 2017 or of the MS data.")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ LEAD_II = r"(ECG )?(lead )?(ML)?II"
 OTHER_LEADS = (r"(ECG )?(lead )?(ML)?(I|III)", r"(ECG )?V\d?", r"MCL\d?", r"aV[RLF]")
 """Patterns of the names of leads."""
 _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
+_LONGEST_NAME = 10
 _MMHG = {"mmHg": 1.0, "kPa": 7.50061683}
 ROLES = {
     "ECG": Role(
@@ -81,6 +82,11 @@ def assign(signals: Sequence[Signal], roles: Sequence[str]) -> tuple[Assigned, .
     return tuple(taken)
 
 
+def shown_signal(name: str) -> str:
+    """The name of a signal that plays a role; marked as found (see `errors.private`) where it says more than that."""
+    return name if len(name) <= _LONGEST_NAME else private(name)
+
+
 def check_roles(roles: Sequence[str]) -> None:
     """Raises ValueError for no role, one that does not exist, or one that is asked for twice."""
     known = (*ROLES, *STAND_INS)
@@ -111,7 +117,7 @@ def _find(role: str, signals: Sequence[Signal], free: Sequence[int]) -> Assigned
         raise UnusableRecording(objections[0])
     there = ", ".join(signals[number].name or "one without a name" for number in range(len(signals))) or "no signal"
     wanted = " or ".join(STAND_INS.get(role, (role,)))
-    raise UnusableRecording(f"the record has no {wanted} signal, only {there}.")
+    raise UnusableRecording(f"the record has no {wanted} signal, only {private(there)}.")
 
 
 def _by_preference(needs: Role, signals: Sequence[Signal], free: Sequence[int]) -> list[int]:

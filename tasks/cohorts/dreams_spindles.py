@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header
-from .errors import CohortError, UnusableRecording
+from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header, shown_label
+from .errors import CohortError, UnusableRecording, private
 from .resampling import resampled
 from .spindle_marks import AMBIGUOUS, CLASSES, SPINDLE, ExpertMarks, label_windows, mask_of, read_expert_marks, spans_in
 from .standardising import UNIT, standardised
@@ -53,7 +53,7 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
     root = folder_of_records(folder, "DREAMS excerpts")
     names = sorted({path.stem for path in root.iterdir() if _NAME.fullmatch(path.stem)}, key=lambda name: int(name[7:]))
     if not names:
-        raise CohortError(f"{root} holds no excerpt; expected files excerptN.edf or excerptN.txt.")
+        raise CohortError(f"{private(root)} holds no excerpt; expected files excerptN.edf or excerptN.txt.")
     description = CohortDescription(
         study=study,
         classes=CLASSES,
@@ -72,7 +72,7 @@ def derivation_in(header: EdfHeader) -> str:
     """The derivation that stands for the cohort's channel in a recording without marks."""
     found = [name for name in DERIVATIONS if name in header.names]
     if not found:
-        wanted, there = " or ".join(DERIVATIONS), ", ".join(header.names)
+        wanted, there = " or ".join(DERIVATIONS), ", ".join(map(shown_label, header.names))
         raise UnusableRecording(f"the recording has no channel {wanted}, only {there}.")
     return found[0]
 
@@ -94,19 +94,21 @@ def _stream(root: Path, names: list[str], table: Mapping[str, Subject]) -> Itera
             excerpt = _read(root, name, table.get(name, Subject("")))
             yield from _recorded(excerpt)
         except UnusableRecording as reason:
-            yield Quarantined(name, str(reason))
+            yield Quarantined(name, reason.marked)
 
 
 def _read(root: Path, name: str, listed: Subject) -> _Excerpt:
     paths = {expert: inside(root, f"Visual_scoring{expert}_{name}.txt") for expert in EXPERTS}
     marks = {expert: read_expert_marks(path) for expert, path in paths.items() if path.is_file()}
     if not marks:
-        raise UnusableRecording(f"the excerpt has no marks; expected {paths[1].name} or {paths[2].name}.")
+        raise UnusableRecording(
+            f"the excerpt has no marks; expected {private(paths[1].name)} or {private(paths[2].name)}."
+        )
     derivation = _one_derivation(marks)
     signal, rate = _signal(root, name, derivation)
     signal, _ = resampled(signal, rate, RATE)
     if np.ptp(signal) == 0:
-        raise UnusableRecording(f"the channel {derivation} is constant.")
+        raise UnusableRecording(f"the channel {shown_label(derivation)} is constant.")
     length = len(signal) // WINDOW * WINDOW
     masks = {expert: mask_of(one, length, RATE).reshape(-1, WINDOW) for expert, one in marks.items()}
     subject = Subject(listed.identity or f"excerpt:{name}", listed.facts)
@@ -116,7 +118,9 @@ def _read(root: Path, name: str, listed: Subject) -> _Excerpt:
 def _one_derivation(marks: Mapping[int, ExpertMarks]) -> str:
     found = sorted({one.derivation for one in marks.values()})
     if len(found) > 1:
-        raise UnusableRecording(f"the experts marked different derivations, {' and '.join(found)}; expected one.")
+        raise UnusableRecording(
+            f"the experts marked different derivations, {' and '.join(map(shown_label, found))}; expected one."
+        )
     return found[0]
 
 
@@ -153,7 +157,12 @@ def _columns(excerpt: _Excerpt, windows: NDArray[np.int64]) -> dict[str, object]
         for expert in EXPERTS
     }
     seconds = windows * (WINDOW // RATE)
-    return {"derivation": excerpt.derivation, "experts": len(excerpt.masks), "start_second": seconds, **marks}
+    return {
+        "derivation": shown_label(excerpt.derivation),
+        "experts": len(excerpt.masks),
+        "start_second": seconds,
+        **marks,
+    }
 
 
 def _signal(root: Path, name: str, derivation: str) -> tuple[NDArray[np.float64], float]:
@@ -168,17 +177,25 @@ def _signal(root: Path, name: str, derivation: str) -> tuple[NDArray[np.float64]
 
 def _text_signal(root: Path, name: str, derivation: str) -> tuple[NDArray[np.float64], float]:
     path, hypnogram = inside(root, f"{name}.txt"), inside(root, f"Hypnogram_{name}.txt")
+    if not path.is_file():
+        raise UnusableRecording(f"the file {private(path.name)} is missing.")
     if not hypnogram.is_file():
-        raise UnusableRecording(f"{path.name} has no {hypnogram.name}; expected it, as it tells the rate.")
+        raise UnusableRecording(
+            f"{private(path.name)} has no {private(hypnogram.name)}; expected it, as it tells the rate."
+        )
     heading, values = _column(path)
     if heading != f"[{derivation}]":
-        raise UnusableRecording(f"{path.name} holds {heading[:40]}; expected [{derivation}], as the marks do.")
+        raise UnusableRecording(
+            f"{private(path.name)} holds {private(heading[:40])}; "
+            f"expected [{shown_label(derivation)}], as the marks do."
+        )
     seconds = len(_column(hypnogram)[1]) * _HYPNOGRAM_SECONDS
     found = len(values) / seconds if seconds else 0.0
     rate = min(TEXT_RATES, key=lambda known: abs(known - found))
     if abs(rate - found) > 0.01 * rate:
         raise UnusableRecording(
-            f"{path.name} has {len(values)} values for {seconds} s of hypnogram; expected 50, 100 or 200 a second."
+            f"{private(path.name)} has {len(values)} values for {seconds} s of hypnogram; "
+            "expected 50, 100 or 200 a second."
         )
     return values, float(rate)
 
@@ -186,12 +203,12 @@ def _text_signal(root: Path, name: str, derivation: str) -> tuple[NDArray[np.flo
 def _column(path: Path) -> tuple[str, NDArray[np.float64]]:
     """The heading of a text file and the numbers below it, one a line."""
     if path.stat().st_size > _LARGEST_TEXT:
-        raise UnusableRecording(f"{path.name} is larger than 64 MiB.")
+        raise UnusableRecording(f"{private(path.name)} is larger than 64 MiB.")
     try:
         table = pd.read_csv(path, encoding="latin-1", skipinitialspace=True)
         values = table.iloc[:, 0].to_numpy(dtype=np.float64)
     except (ValueError, IndexError):
-        raise UnusableRecording(f"{path.name} is not a heading with a number on every line below.") from None
+        raise UnusableRecording(f"{private(path.name)} is not a heading with a number on every line below.") from None
     if not np.isfinite(values).all():
-        raise UnusableRecording(f"{path.name} has values that are not finite.")
+        raise UnusableRecording(f"{private(path.name)} has values that are not finite.")
     return str(table.columns[0]).strip(), values

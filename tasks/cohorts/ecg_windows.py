@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .delineation import WAVES
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .resampling import moved
 from .wfdb_files import REMARK, inside, read_annotations
 
@@ -56,7 +56,7 @@ def evidence_mask(root: Path, record: str, header: Any, ratio: Fraction, length:
     samples, symbols = read_annotations(root, record, EVIDENCE, header)
     marked = [place for place, symbol in enumerate(symbols) if symbol != REMARK]
     if [symbols[place] for place in marked] != ["(", ")"] * (len(marked) // 2):
-        raise UnusableRecording(f"the evidence marks {record}.{EVIDENCE} are not pairs of ( and ).")
+        raise UnusableRecording(f"the evidence marks {private(record)}.{EVIDENCE} are not pairs of ( and ).")
     mask = np.zeros(length, dtype=bool)
     for onset, offset in moved(samples[marked].reshape(-1, 2), ratio):
         mask[onset : offset + 1] = True

@@ -6,6 +6,7 @@ Every function raises UnusableRecording with a reason of one sentence; paths nev
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +15,27 @@ import mne
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
-from .resampling import resampled
+from .errors import UnusableRecording, private
+from .resampling import MOST_POINTS, resampled
 
 _FIXED = 256
 """Bytes of the header's fixed part, and of each signal's (Kemp et al. 1992, doi:10.1016/0013-4694(92)90009-7)."""
 _WIDTHS = {"label": 16, "transducer": 80, "unit": 8, "low": 8, "high": 8, "digital_low": 8, "digital_high": 8}
 _WIDTHS |= {"prefilter": 80, "samples": 8, "reserved": 32}
 _ANNOTATIONS = "EDF Annotations"
+_LABELS = frozenset(
+    (
+        "EEG Fpz-Cz",
+        "EEG Pz-Oz",
+        "EOG horizontal",
+        "EMG submental",
+        "Resp oro-nasal",
+        "Temp rectal",
+        "Event marker",
+        "Marker",
+    )
+)
+_DERIVATION = re.compile(r"[A-Z][A-Z]?\d{0,2}-[A-Z][A-Z]?\d{0,2}")
 _MOST_SIGNALS = 512
 _LONGEST_SECONDS = 7 * 86_400
 _BYTES_PER_SAMPLE = 2
@@ -51,12 +65,12 @@ class Mark:
 def read_edf_header(path: Path) -> EdfHeader:
     """The header, if the file holds what it promises."""
     if not path.is_file():
-        raise UnusableRecording(f"the file {path.name} does not exist.")
+        raise UnusableRecording(f"the file {private(path.name)} does not exist.")
     size = path.stat().st_size
     with path.open("rb") as file:
         fixed = file.read(_FIXED).decode("latin-1")
         if len(fixed) < _FIXED or fixed[:8].strip() != "0":
-            raise UnusableRecording(f"{path.name} does not begin as an EDF file does.")
+            raise UnusableRecording(f"{private(path.name)} does not begin as an EDF file does.")
         count = _whole(fixed[252:256], "number of signals", 1, _MOST_SIGNALS)
         fields = _signal_fields(file.read(_FIXED * count).decode("latin-1"), count)
     records = _whole(fixed[236:244], "number of data records", 0, 10**8)
@@ -64,7 +78,7 @@ def read_edf_header(path: Path) -> EdfHeader:
     samples = [_whole(text, "samples per data record", 1, 10**8) for text in fields["samples"]]
     _check_size(path.name, size - _FIXED * (count + 1), records, _BYTES_PER_SAMPLE * sum(samples))
     if not 0 <= records * duration <= _LONGEST_SECONDS:
-        raise UnusableRecording(f"{path.name} is {records * duration:g} s long; expected a week at most.")
+        raise UnusableRecording(f"{private(path.name)} is {records * duration:g} s long; expected a week at most.")
     _check_calibration(fields)
     return EdfHeader(
         names=tuple(fields["label"]),
@@ -75,17 +89,24 @@ def read_edf_header(path: Path) -> EdfHeader:
     )
 
 
+def shown_label(name: str) -> str:
+    """A channel's label if it is one of Sleep-EDF or a derivation (C3-A1); else marked as found (`errors.private`)."""
+    return name if name in _LABELS or _DERIVATION.fullmatch(name) else private(name)
+
+
 def check_channels(header: EdfHeader, wanted: tuple[str, ...]) -> None:
     """Refuses a file in which a wanted channel is missing, doubled, or of no usable rate."""
     for name in wanted:
         if name not in header.names:
-            raise UnusableRecording(f"the recording has no channel {name}, only {', '.join(header.names)}.")
+            raise UnusableRecording(
+                f"the recording has no channel {shown_label(name)}, only {', '.join(map(shown_label, header.names))}."
+            )
         if header.names.count(name) > 1:
             raise UnusableRecording(
-                f"the recording has {header.names.count(name)} channels named {name}; expected one."
+                f"the recording has {header.names.count(name)} channels named {shown_label(name)}; expected one."
             )
         if not header.rates[header.names.index(name)] > 0:
-            raise UnusableRecording(f"the channel {name} has a rate of 0 Hz; expected a positive one.")
+            raise UnusableRecording(f"the channel {shown_label(name)} has a rate of 0 Hz; expected a positive one.")
 
 
 def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.float64]:
@@ -96,9 +117,9 @@ def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.flo
     try:
         values = mne.io.read_raw_edf(path, include=[name], stim_channel=None, verbose="error").get_data()[0]
     except Exception as error:  # mne raises whatever its parser stumbles over
-        raise UnusableRecording(f"{path.name} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(f"{private(path.name)} cannot be read ({type(error).__name__}).") from error
     if not np.isfinite(values).all():
-        raise UnusableRecording(f"the channel {name} has values that are not finite.")
+        raise UnusableRecording(f"the channel {shown_label(name)} has values that are not finite.")
     return values * _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
 
 
@@ -106,11 +127,15 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     """The channels (channel, time) at ``rate`` hertz, each in its own unit; a constant one is refused."""
     check_channels(header, names)
     length = math.floor(header.seconds * rate)
+    if length * len(names) > MOST_POINTS:
+        raise UnusableRecording(f"the recording would be {length} points long; expected {MOST_POINTS} in all at most.")
     signals = np.empty((len(names), length))
     for row, name in zip(signals, names, strict=True):
         values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
         if np.ptp(values) == 0:
-            raise UnusableRecording(f"the channel {name} is constant.")
+            raise UnusableRecording(f"the channel {shown_label(name)} is constant.")
+        if len(values) < length:
+            raise UnusableRecording(f"the channel {shown_label(name)} is shorter than the recording.")
         row[:] = values[:length]
     return signals
 
@@ -121,7 +146,9 @@ def read_edf_marks(path: Path) -> list[Mark]:
     try:
         found = mne.read_annotations(path)
     except Exception as error:  # mne raises whatever its parser stumbles over
-        raise UnusableRecording(f"the annotations of {path.name} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(
+            f"the annotations of {private(path.name)} cannot be read ({type(error).__name__})."
+        ) from error
     columns = zip(found.onset, found.duration, found.description, strict=True)
     return [Mark(float(onset), float(duration), str(text)) for onset, duration, text in columns]
 
@@ -143,14 +170,16 @@ def _check_calibration(fields: dict[str, list[str]]) -> None:
         for name, least, most in zip(fields["label"], fields[low], fields[high], strict=True):
             if name == _ANNOTATIONS:
                 continue
-            if _number(least, f"{kind} minimum of {name}") == _number(most, f"{kind} maximum of {name}"):
-                raise UnusableRecording(f"the header gives {name} a {kind} minimum that is its maximum.")
+            if _number(least, f"{kind} minimum of {private(name)}") == _number(
+                most, f"{kind} maximum of {private(name)}"
+            ):
+                raise UnusableRecording(f"the header gives {private(name)} a {kind} minimum that is its maximum.")
 
 
 def _check_size(name: str, found: int, records: int, record_bytes: int) -> None:
     if found < records * record_bytes:
         whole = max(found, 0) // record_bytes
-        raise UnusableRecording(f"{name} is cut short: {whole} data records of the {records} in its header.")
+        raise UnusableRecording(f"{private(name)} is cut short: {whole} data records of the {records} in its header.")
 
 
 def _whole(text: str, what: str, least: int, most: int) -> int:
@@ -166,7 +195,7 @@ def _number(text: str, what: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UnusableRecording(f"the header gives {text.strip()!r} as {what}; expected a number.")
+        raise UnusableRecording(f"the header gives {private(repr(text.strip()))} as {what}; expected a number.")
     return number
 
 

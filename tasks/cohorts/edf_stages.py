@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .edf_files import EdfHeader, Mark, read_edf_channel, read_edf_header, read_edf_marks, read_edf_signals
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .hypnogram import CLASSES, EPOCH_SECONDS, Scoring, counted, score_epochs
 from .sleep_table import HYPNOGRAM_ENDING, OF_RECORDING, PSG_ENDING, night_of
 from .standardising import UNIT, standardised
@@ -99,7 +99,7 @@ def _stream(root: Path, table: Mapping[str, Subject], channels: tuple[str, ...])
     hypnograms = {path.relative_to(root).as_posix() for path in root.rglob(f"*{HYPNOGRAM_ENDING}")}
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob(f"*{PSG_ENDING}"))
     if not names:
-        raise CohortError(f"{root} holds no recording; expected EDF files whose names end in {PSG_ENDING}.")
+        raise CohortError(f"{private(root)} holds no recording; expected EDF files whose names end in {PSG_ENDING}.")
     used = set()
     for name in (name.removesuffix(PSG_ENDING) for name in names):
         matching = sorted(hypnogram for hypnogram in hypnograms if _belongs(hypnogram, name))
@@ -107,7 +107,7 @@ def _stream(root: Path, table: Mapping[str, Subject], channels: tuple[str, ...])
         try:
             yield _recorded(_files(root, name, matching), table, channels)
         except UnusableRecording as reason:
-            yield Quarantined(name, str(reason))
+            yield Quarantined(name, reason.marked)
     for orphan in sorted(hypnograms - used):
         yield Quarantined(orphan.removesuffix(HYPNOGRAM_ENDING), f"the hypnogram has no recording *{PSG_ENDING}.")
 
@@ -121,7 +121,7 @@ def _belongs(hypnogram: str, name: str) -> bool:
 def _files(root: Path, name: str, hypnograms: Sequence[str]) -> _Files:
     if len(hypnograms) != 1:
         found = ", ".join(hypnograms) or "none"
-        raise UnusableRecording(f"the recording has {len(hypnograms)} hypnograms ({found}); expected one.")
+        raise UnusableRecording(f"the recording has {len(hypnograms)} hypnograms ({private(found)}); expected one.")
     return _Files(
         name=name,
         psg=inside(root, name + PSG_ENDING),

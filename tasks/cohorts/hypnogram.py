@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .edf_files import Mark
+from .errors import private
 
 EPOCH_SECONDS = 30
 CLASSES = ("Awake", "NREM1", "NREM2", "NREM3", "REM")
@@ -46,7 +47,7 @@ class Scoring:
 def score_epochs(marks: Sequence[Mark], epochs: int) -> Scoring:
     """Scores ``epochs`` epochs of 30 s; both they and the marks' onsets count from the recording's start."""
     labels = np.full(epochs, -1, dtype=np.int64)
-    reasons = np.full(epochs, NO_STAGE, dtype=f"<U{_LONGEST_TEXT + 20}")
+    reasons = np.full(epochs, NO_STAGE, dtype=f"<U{_LONGEST_TEXT + 22}")
     beyond = 0
     for mark in marks:
         onset = mark.onset / EPOCH_SECONDS
@@ -67,4 +68,4 @@ def counted(scoring: Scoring) -> dict[str, int]:
 
 
 def _why_not(text: str) -> str:
-    return _REASONS.get(text, f"unknown stage {text[:_LONGEST_TEXT]!r}")
+    return _REASONS.get(text, f"unknown stage {private(repr(text[:_LONGEST_TEXT]))}")

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 
 _UNSIGNED_BYTE = 0x08
 _LONGEST_AXIS = 1 << 24
@@ -73,7 +73,7 @@ def folder_of_files(folder: Path | str) -> Path:
     root = Path(folder)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise CohortError(f"{folder} is {found}; expected a folder of idx files.")
+        raise CohortError(f"{private(folder)} is {found}; expected a folder of idx files.")
     return root.resolve()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .idx_files import IdxFile, find, folder_of_files, read_header
 from .store import Cohort, write_cohort
 from .writer import CohortDescription, Quarantined, Recorded
@@ -52,7 +52,7 @@ def read_idx_images(folder: Path | str, *, shrink: int = 1, key: bytes, out: Pat
     """
     pairs, quarantined = _sound_pairs(folder_of_files(folder))
     if not pairs:
-        raise CohortError(f"No images can be read from {folder}: {_reasons(quarantined)}")
+        raise CohortError(f"No images can be read from {private(folder)}: {_reasons(quarantined)}")
     height, width = _shrunk_sides(pairs[0].images.shape[1:], shrink)
     description = CohortDescription(
         study=study,
@@ -81,7 +81,7 @@ def _sound_pairs(root: Path) -> tuple[list[_Pair], list[Quarantined]]:
                 _check_same_grid(pairs[0], pair)
             pairs += [pair] if pair else []
         except UnusableRecording as reason:
-            quarantined.append(Quarantined(_recording(prefix), str(reason)))
+            quarantined.append(Quarantined(_recording(prefix), reason.marked))
     return pairs, quarantined
 
 
@@ -136,7 +136,7 @@ def _stream(pairs: list[_Pair], quarantined: list[Quarantined], shrink: int) -> 
         try:
             yield from _images(pair, shrink)
         except UnusableRecording as reason:  # sound a moment ago, and some of it may be written
-            raise CohortError(f"{pair.images.name} changed while it was read: {reason}") from reason
+            raise CohortError(f"{pair.images.name} changed while it was read: {reason.marked}") from reason
 
 
 def _images(pair: _Pair, shrink: int) -> Iterator[Recorded]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.bundle import LESION
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .isles_clinical import read_clinical
 from .native import NativeVolume
 from .nifti_case import CLASSES, TRUTH, Case, read_maps
@@ -75,10 +75,16 @@ def read_isles(
 def _cases(root: Path) -> list[str]:
     """The case folders relative to ``root``, by number."""
     for pattern in ("training_*", "*/training_*", "*/*/training_*"):
-        found = [path.relative_to(root).as_posix() for path in root.glob(pattern) if CASE.fullmatch(path.name)]
+        found = [
+            path.relative_to(root).as_posix()
+            for path in root.glob(pattern)
+            if path.is_dir() and CASE.fullmatch(path.name)
+        ]
         if found:
             return sorted(found, key=lambda case: int(case.rpartition("_")[2]))
-    raise CohortError(f"{root} holds no case of ISLES 2017; expected folders training_1, training_2 and so on.")
+    raise CohortError(
+        f"{private(root)} holds no case of ISLES 2017; expected folders training_1, training_2 and so on."
+    )
 
 
 def case_files(root: Path, case: str) -> dict[str, str]:
@@ -111,7 +117,7 @@ def _stream(
         try:
             yield _recorded(name, read_maps(root, case_files(root, case), MAPS), who, size)
         except UnusableRecording as reason:
-            yield Quarantined(name, str(reason))
+            yield Quarantined(name, reason.marked)
 
 
 def _recorded(name: str, case: Case, subject: Subject, size: tuple[int, int, int]) -> Recorded:

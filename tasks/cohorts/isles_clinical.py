@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import CohortError
+from .errors import CohortError, private
 
 TABLE = "ISLES2017_Training.csv"
 FACTORS = {
@@ -52,15 +52,17 @@ def read_clinical(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    if path.is_symlink() or path.stat().st_size > _LARGEST:
-        raise CohortError(f"{path.name} is a link or larger than 1 MiB; expected a CSV table.")
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+        raise CohortError(f"{private(path.name)} is no plain file or larger than 1 MiB; expected a CSV table.")
     try:
         text = path.read_text(encoding="utf-8-sig")
         heading = text.partition("\n")[0]
         comma = ";" if heading.count(";") > heading.count(",") else ","
         return pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, sep=comma)
     except (ValueError, OSError) as error:
-        raise CohortError(f"{path.name} cannot be read ({type(error).__name__}); expected a CSV table.") from None
+        raise CohortError(
+            f"{private(path.name)} cannot be read ({type(error).__name__}); expected a CSV table."
+        ) from None
 
 
 def _cases(table: pd.DataFrame, name: str) -> dict[int, str]:
@@ -69,10 +71,12 @@ def _cases(table: pd.DataFrame, name: str) -> dict[int, str]:
         cells = table[column].str.strip().str.casefold()
         cases = {row: cell for row, cell in enumerate(cells) if _CASE.fullmatch(cell)}
         if len(set(cases.values())) < len(cases):
-            raise CohortError(f"{name} lists a case twice in the column {column}; expected one row each.")
+            raise CohortError(
+                f"{private(name)} lists a case twice in the column {private(column)}; expected one row each."
+            )
         if cases:
             return cases
-    raise CohortError(f"{name} names no case; expected a column of names like training_1.")
+    raise CohortError(f"{private(name)} names no case; expected a column of names like training_1.")
 
 
 def _factor(table: pd.DataFrame, name: str) -> Mapping[int, Any]:

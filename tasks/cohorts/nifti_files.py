@@ -21,7 +21,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .wfdb_files import inside
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -74,14 +74,14 @@ def read_nifti(root: Path, name: str) -> NiftiVolume:
     """
     path = inside(root, name)
     if not path.is_file():
-        raise UnusableRecording(f"the file {name} is missing.")
+        raise UnusableRecording(f"the file {private(name)} is missing.")
     with _opened(path) as stream:
         first = _exactly(stream, 348, path)
         header = _header(first, stream, path)
         shape, affine = _checked_shape(header, path), _checked_affine(header, path)
         values = _voxels(header, shape, stream, path)
         stream.read(1)  # past the end of a gzip file its checksum is verified
-    return NiftiVolume(path.name, np.ascontiguousarray(values.transpose(2, 1, 0)), affine, header)
+    return NiftiVolume(path.name, values, affine, header)
 
 
 def check_same_grid(volume: NiftiVolume, other: NiftiVolume) -> None:
@@ -92,7 +92,9 @@ def check_same_grid(volume: NiftiVolume, other: NiftiVolume) -> None:
             f"{_form(other.values.shape[::-1])}; expected one grid."
         )
     if not np.allclose(volume.affine, other.affine, rtol=0, atol=_SAME_PLACE):
-        raise UnusableRecording(f"{volume.name} lies elsewhere in space than {other.name}; expected one affine.")
+        raise UnusableRecording(
+            f"{private(volume.name)} lies elsewhere in space than {private(other.name)}; expected one affine."
+        )
 
 
 def mask_of(volume: NiftiVolume) -> NDArray[np.bool_]:
@@ -100,10 +102,10 @@ def mask_of(volume: NiftiVolume) -> NDArray[np.bool_]:
     labels = np.unique(volume.values)
     strange = labels[(labels != 0) & (labels != 1)]
     if len(strange):
-        raise UnusableRecording(f"{volume.name} has the label {strange[0]:g}; expected only 0 and 1.")
+        raise UnusableRecording(f"{private(volume.name)} has the label {strange[0]:g}; expected only 0 and 1.")
     mask: NDArray[np.bool_] = volume.values == 1
     if not mask.any():
-        raise UnusableRecording(f"{volume.name} marks no voxel; expected a lesion.")
+        raise UnusableRecording(f"{private(volume.name)} marks no voxel; expected a lesion.")
     return mask
 
 
@@ -114,15 +116,19 @@ def _opened(path: Path) -> Iterator[BufferedIOBase]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnusableRecording(f"{path.name} cannot be unpacked ({type(error).__name__}: {error}).") from error
+        raise UnusableRecording(
+            f"{private(path.name)} cannot be unpacked ({type(error).__name__}: {error})."
+        ) from error
     except OSError as error:
-        raise UnusableRecording(f"{path.name} cannot be read ({error.strerror or type(error).__name__}).") from error
+        raise UnusableRecording(
+            f"{private(path.name)} cannot be read ({error.strerror or type(error).__name__})."
+        ) from error
 
 
 def _exactly(stream: BufferedIOBase, count: int, path: Path) -> bytes:
     content = stream.read(count)
     if len(content) < count:
-        raise UnusableRecording(f"{path.name} ends before its content does (cut short).")
+        raise UnusableRecording(f"{private(path.name)} ends before its content does (cut short).")
     return content
 
 
@@ -130,14 +136,14 @@ def _header(first: bytes, stream: BufferedIOBase, path: Path) -> Any:
     """The header, of NIfTI-1 or -2 in either byte order; the stream stands behind it."""
     size = next((n for order in ("little", "big") if (n := int.from_bytes(first[:4], order)) in _HEADERS), None)
     if size is None:
-        raise UnusableRecording(f"{path.name} is no NIfTI file: its header does not begin with 348 or 540.")
+        raise UnusableRecording(f"{private(path.name)} is no NIfTI file: its header does not begin with 348 or 540.")
     block = first + _exactly(stream, size - len(first), path)
     try:
         header = _HEADERS[size](block)
     except (HeaderDataError, ValueError, OverflowError) as error:
-        raise UnusableRecording(f"{path.name} has no sound header ({type(error).__name__}).") from error
+        raise UnusableRecording(f"{private(path.name)} has no sound header ({type(error).__name__}).") from error
     if not bytes(header["magic"]).startswith(b"n+"):
-        raise UnusableRecording(f"{path.name} keeps its voxels in another file; expected one file (.nii).")
+        raise UnusableRecording(f"{private(path.name)} keeps its voxels in another file; expected one file (.nii).")
     return header
 
 
@@ -145,11 +151,13 @@ def _checked_shape(header: Any, path: Path) -> tuple[int, int, int]:
     """The lengths of x, y and z."""
     lengths = [int(length) for length in header["dim"][1 : int(header["dim"][0]) + 1]]
     if len(lengths) < 3 or min(lengths) < 1:
-        raise UnusableRecording(f"{path.name} has the shape {_form(lengths)}; expected three axes.")
+        raise UnusableRecording(f"{private(path.name)} has the shape {_form(lengths)}; expected three axes.")
     if any(length > 1 for length in lengths[3:]):
-        raise UnusableRecording(f"{path.name} has {len(lengths)} dimensions ({_form(lengths)}); expected 3.")
+        raise UnusableRecording(f"{private(path.name)} has {len(lengths)} dimensions ({_form(lengths)}); expected 3.")
     if math.prod(lengths) > _MOST_VOXELS:
-        raise UnusableRecording(f"{path.name} declares {_form(lengths)} voxels; expected {_MOST_VOXELS} at most.")
+        raise UnusableRecording(
+            f"{private(path.name)} declares {_form(lengths)} voxels; expected {_MOST_VOXELS} at most."
+        )
     return lengths[0], lengths[1], lengths[2]
 
 
@@ -159,32 +167,35 @@ def _checked_affine(header: Any, path: Path) -> NDArray[np.float64]:
     except KeyError:
         space = f"a unit of the unknown code {int(header['xyzt_units'])}"
     if space not in ("mm", "unknown"):
-        raise UnusableRecording(f"{path.name} measures space in {space}; expected mm.")
+        raise UnusableRecording(f"{private(path.name)} measures space in {space}; expected mm.")
     try:
         affine = np.asarray(header.get_best_affine(), dtype=np.float64)
     except (HeaderDataError, ValueError) as error:
-        raise UnusableRecording(f"{path.name} has no affine ({error}).") from error
+        raise UnusableRecording(f"{private(path.name)} has no affine ({error}).") from error
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise UnusableRecording(f"{path.name} has an affine that cannot be inverted.")
+        raise UnusableRecording(f"{private(path.name)} has an affine that cannot be inverted.")
     return affine
 
 
 def _voxels(header: Any, shape: tuple[int, int, int], stream: BufferedIOBase, path: Path) -> NDArray[np.float32]:
-    """The values (x, y, z), scaled as the header says."""
+    """The values (depth, height, width), scaled as the header says; slice by slice, so that they are held once."""
     kind = header.get_data_dtype()
     if kind.kind not in "iuf":
-        raise UnusableRecording(f"{path.name} holds values of type {kind}; expected plain numbers.")
+        raise UnusableRecording(f"{private(path.name)} holds values of type {kind}; expected plain numbers.")
     count = math.prod(shape) * kind.itemsize
     _exactly(stream, _gap(header, path), path)
     _check_stored_size(path, count)
-    content = _exactly(stream, count, path)
-    raw = np.frombuffer(content, dtype=kind).reshape(shape, order="F")
     slope, intercept = _scaling(header, path)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and said, below
-        values = (raw if (slope, intercept) == (1.0, 0.0) else raw * slope + intercept).astype(np.float32)
-    strange = int(np.count_nonzero(~np.isfinite(values)))
+    width, height, depth = shape
+    values = np.empty((depth, height, width), dtype=np.float32)
+    strange = 0
+    for rows in values:
+        raw = np.frombuffer(_exactly(stream, count // depth, path), dtype=kind).reshape(height, width)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found, and said, below
+            rows[:] = raw if (slope, intercept) == (1.0, 0.0) else raw * slope + intercept
+        strange += int(np.count_nonzero(~np.isfinite(rows)))
     if strange:
-        raise UnusableRecording(f"{path.name} has {strange} voxels that are not finite.")
+        raise UnusableRecording(f"{private(path.name)} has {strange} voxels that are not finite.")
     return values
 
 
@@ -194,7 +205,7 @@ def _gap(header: Any, path: Path) -> int:
     gap = offset - int(header["sizeof_hdr"])
     if not 0 <= gap <= _LARGEST_PREFACE:
         raise UnusableRecording(
-            f"{path.name} places its first voxel at byte {offset:g}; expected it behind the header."
+            f"{private(path.name)} places its first voxel at byte {offset:g}; expected it behind the header."
         )
     return int(gap)
 
@@ -204,14 +215,14 @@ def _check_stored_size(path: Path, content: int) -> None:
     stored = path.stat().st_size
     most = stored * _DENSEST if path.suffix == ".gz" else stored
     if most < content:
-        raise UnusableRecording(f"{path.name} has {stored} bytes; its header declares {content} (cut short).")
+        raise UnusableRecording(f"{private(path.name)} has {stored} bytes; its header declares {content} (cut short).")
 
 
 def _scaling(header: Any, path: Path) -> tuple[float, float]:
     try:
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:
-        raise UnusableRecording(f"{path.name} has no sound scaling ({error}).") from error
+        raise UnusableRecording(f"{private(path.name)} has no sound scaling ({error}).") from error
     return (1.0 if slope is None else float(slope)), (0.0 if intercept is None else float(intercept))
 
 

@@ -13,7 +13,7 @@ from scipy.ndimage import label
 
 from models.bundle import LESION
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .native import NativeVolume
 from .nifti_case import BACKGROUND, CLASSES, TRUTH, Case, read_maps
 from .nifti_files import SUFFIXES
@@ -102,7 +102,7 @@ def patient_files(root: Path, patient: str) -> dict[str, str]:
 def _patients(root: Path) -> list[str]:
     found = [path.name for path in root.iterdir() if path.is_dir() and PATIENT.fullmatch(path.name)]
     if not found:
-        raise CohortError(f"{root} holds no patient; expected folders patient01, patient02 and so on.")
+        raise CohortError(f"{private(root)} holds no patient; expected folders patient01, patient02 and so on.")
     return sorted(found, key=lambda name: (int(name.removeprefix("patient")), name))
 
 
@@ -115,7 +115,7 @@ def _stream(
             case = read_maps(root, patient_files(root, name), MAPS)
             on, off = _corners(case, patch, per_patient, np.random.default_rng(number))
         except UnusableRecording as reason:
-            yield Quarantined(name, str(reason))
+            yield Quarantined(name, reason.marked)
             continue
         corners = np.concatenate([on, off])
         labels = np.repeat([LESION, BACKGROUND], [len(on), len(off)])

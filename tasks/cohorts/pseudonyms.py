@@ -1,9 +1,10 @@
-"""Subjects are known by a keyed hash only: without the key nobody can try a hospital's names one by one."""
+"""Subjects and recordings are known by a keyed hash only: without the key nobody can try a hospital's names."""
 
 from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,31 @@ def pseudonym(identity: str, key: bytes) -> str:
     if len(key) < 16:
         raise ValueError(f"key has {len(key)} bytes; expected 16 or more.")
     return hmac.new(key, identity.encode(), sha256).hexdigest()[:_DIGITS]
+
+
+def recording_pseudonym(name: str, key: bytes) -> str:
+    """What stands for a recording's name, or a folder's, outside the folder of recordings: it may hold a number.
+
+    No table leads back: whoever has the folder and the key finds the name by trying those in the folder
+    (`names_behind`).
+    """
+    return f"rec-{pseudonym(f'name of a recording:{name}', key)}"
+
+
+def names_behind(folder: Path, key: bytes) -> dict[str, str]:
+    """The name in ``folder`` behind every pseudonym that `recording_pseudonym` gives to one.
+
+    Tried are all paths below the folder, whole and without parts of their ending, and the lines of ``RECORDS``.
+    """
+    names = set()
+    for path in folder.rglob("*"):
+        home = path.parent.relative_to(folder)
+        ends = [found.start() for found in re.finditer(r"[.-]", path.name)]
+        for name in (path.name, *(path.name[:end] for end in ends)):
+            names |= {name, (home / name).as_posix()}
+    if (folder / "RECORDS").is_file():
+        names |= set((folder / "RECORDS").read_text(encoding="utf-8", errors="replace").split("\n"))
+    return {recording_pseudonym(name, key): name for name in map(str.strip, names)}
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -18,7 +18,7 @@ from .dreams_spindles import CHANNEL as UNNAMED_EEG
 from .dreams_spindles import derivation_in
 from .edf_files import Mark, read_edf_header, read_edf_signals
 from .edf_stages import stages_beside, telemetry_errors
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .leads import channel_of
 from .resampling import moved, ratio_of, resampled
 from .signal_validity import VALID
@@ -82,7 +82,7 @@ def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: i
         read = _read_roles if by_role else _read_leads
         return read(folder_of_records(file.parent), file.stem, channels, rate, window)
     except UnusableRecording as reason:
-        raise CohortError(f"{file} cannot be explained: {reason}") from reason
+        raise CohortError(f"{private(file)} cannot be explained: {reason.marked}") from reason
 
 
 def windows_at(recording: Recording, starts: NDArray[np.int64], window: int) -> NDArray[np.float32]:

@@ -8,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from .errors import UnusableRecording
+
+MOST_POINTS = 1 << 27
+"""Of a signal at the rate of the study: 1 GiB in double precision, four days at 360 Hz."""
+
 
 def ratio_of(rate: float, wanted: float) -> Fraction:
     """By what the number of samples grows from ``rate`` to ``wanted`` hertz: 45/16 from 128 to 360."""
@@ -15,10 +20,18 @@ def ratio_of(rate: float, wanted: float) -> Fraction:
 
 
 def resampled(signal: NDArray[np.float64], rate: float, wanted: float) -> tuple[NDArray[np.float64], Fraction]:
-    """The signal (time,) at ``wanted`` hertz, and the ratio by which its sample numbers have moved."""
+    """The signal (time,) at ``wanted`` hertz, and the ratio by which its sample numbers have moved.
+
+    Raises UnusableRecording where nothing, or more than MOST_POINTS, would come of it.
+    """
     ratio = ratio_of(rate, wanted)
     if ratio == 1:
         return signal, ratio
+    if not ratio or len(signal) * ratio > MOST_POINTS:
+        raise UnusableRecording(
+            f"a signal of {len(signal)} samples at {rate:g} Hz cannot be brought to {wanted:g} Hz; "
+            f"expected at least one and at most {MOST_POINTS} samples then."
+        )
     return resample_poly(signal, ratio.numerator, ratio.denominator, padtype="line"), ratio
 
 

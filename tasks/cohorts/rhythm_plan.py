@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .ecg_windows import BEATS
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .rhythm_labels import CLASSES, Annotations, Build, Labelled, label_marks
 from .subject_facts import Subject, combined, read_subject_table
 from .wfdb_files import (
@@ -28,6 +29,7 @@ from .wfdb_files import (
 )
 from .writer import Quarantined
 
+_OF_PHANTOM = re.compile(r"rec-[a-z]")
 MITDB, LTAFDB, LTDB, UNKNOWN = "mitdb", "ltafdb", "ltdb", "unknown"
 _SIGNATURES = (
     (MITDB, 360.0, frozenset({"MLII", "V1", "V2", "V4", "V5"})),
@@ -115,6 +117,12 @@ def recorder_of(record: str, header: Any) -> str:
     return next(found, UNKNOWN)
 
 
+def shown_recorder(recorder: str) -> str:
+    """The recorder, marked as found (see `errors.private`) unless it is a database or of a phantom."""
+    known = recorder in (MITDB, LTAFDB, LTDB, UNKNOWN) or _OF_PHANTOM.fullmatch(recorder)
+    return recorder if known else private(recorder)
+
+
 def plan_rhythms(root: Path, build: Build, per_patient: int | None) -> list[Chosen | Quarantined]:
     """What the cohort takes of every record, in order of their names.
 
@@ -135,7 +143,7 @@ def _labelled(root: Path, name: str, table: Mapping[str, Subject], build: Build)
         record = open_record(root, name, table)
         _require_signals(root, record)
     except UnusableRecording as reason:
-        return Quarantined(name, str(reason))
+        return Quarantined(name, reason.marked)
     labelled = label_marks(record.annotations, build, record.recorder)
     return Chosen(name, record.recorder, record.subject, labelled)
 
@@ -144,7 +152,9 @@ def _require_signals(root: Path, record: RhythmRecord) -> None:
     home = Path(record.name).parent
     for file in record.header.file_name:
         if not inside(root, str(home / file)).is_file():
-            raise UnusableRecording(f"the record has annotations and no signals: the file {home / file} is missing.")
+            raise UnusableRecording(
+                f"the record has annotations and no signals: the file {private(home / file)} is missing."
+            )
     read_header(root, record.name)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .subject_facts import SUBJECT_TABLE, Subject
 
 Part = Literal["telemetry", "cassette"]
@@ -50,7 +50,7 @@ def night_of(recording: str, listed: Mapping[str, Subject]) -> Night:
     """
     if listed:
         if recording not in listed:
-            raise UnusableRecording(f"{SUBJECT_TABLE} does not list {recording}; expected a row of it.")
+            raise UnusableRecording(f"{SUBJECT_TABLE} does not list {private(recording)}; expected a row of it.")
         return _split(recording, listed[recording])
     for part, name in _NAMES.items():
         if name.fullmatch(recording):
@@ -62,7 +62,9 @@ def _split(recording: str, subject: Subject) -> Night:
     facts = {name: value for name, value in subject.facts.items() if name not in OF_RECORDING}
     number, drug = subject.facts.get("night"), subject.facts.get("drug")
     if number is not None and not (isinstance(number, float) and number == int(number)):
-        raise UnusableRecording(f"{SUBJECT_TABLE} gives {recording} the night {number!r}; expected a whole number.")
+        raise UnusableRecording(
+            f"{SUBJECT_TABLE} gives {private(recording)} the night {private(repr(number))}; expected a whole number."
+        )
     identity = subject.identity or f"recording:{recording}"
     return Night(Subject(identity, facts), None if number is None else int(number), str(drug or "").lower())
 
@@ -71,7 +73,9 @@ def _known(part: str, recording: str) -> Night:
     table = _table(part)
     rows = table[table["psg"] == recording + PSG_ENDING]
     if rows.empty:
-        raise UnusableRecording(f"the table of Sleep-EDF does not list {recording}; expected a row in {SUBJECT_TABLE}.")
+        raise UnusableRecording(
+            f"the table of Sleep-EDF does not list {private(recording)}; expected a row in {SUBJECT_TABLE}."
+        )
     row: Any = next(rows.itertuples())
     facts = {"age": float(row.age), "sex": row.sex}
     return Night(Subject(f"sleep-edf {part} {row.subject}", facts), int(row.night), row.drug)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 
 NONE, SPINDLE, AMBIGUOUS = 0, 1, -1
 CLASSES = ("none", "spindle")
@@ -18,6 +18,7 @@ SHORTEST = 0.5
 """Seconds of one expert's marks that make a window one with a spindle; the AASM's shortest spindle."""
 _HEADING = re.compile(r"\[vis\d_Spindles/(?P<derivation>[\w.\- ]+)\]")
 _LARGEST_FILE = 1 << 20
+_LONGEST = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,24 @@ class ExpertMarks:
 def read_expert_marks(path: Path) -> ExpertMarks:
     """Reads ``Visual_scoringE_NAME.txt`` of DREAMS: a heading, then onset and duration in seconds."""
     if path.stat().st_size > _LARGEST_FILE:
-        raise UnusableRecording(f"{path.name} is larger than 1 MiB.")
+        raise UnusableRecording(f"{private(path.name)} is larger than 1 MiB.")
     heading, *lines = path.read_text(encoding="latin-1").splitlines() or [""]
     found = _HEADING.fullmatch(heading.strip())
     if found is None:
-        raise UnusableRecording(f"{path.name} begins with {heading[:40]!r}; expected [visN_Spindles/DERIVATION].")
+        raise UnusableRecording(
+            f"{private(path.name)} begins with {private(repr(heading[:40]))}; expected [visN_Spindles/DERIVATION]."
+        )
     try:
         rows = [[float(cell) for cell in line.split()] for line in lines if line.strip()]
         spans = np.array(rows, dtype=np.float64).reshape(-1, 2)
     except ValueError:
-        raise UnusableRecording(f"{path.name} has a line that is not an onset and a duration in seconds.") from None
+        raise UnusableRecording(
+            f"{private(path.name)} has a line that is not an onset and a duration in seconds."
+        ) from None
     if any(len(row) != 2 for row in rows) or not np.isfinite(spans).all() or (spans < 0).any():
-        raise UnusableRecording(f"{path.name} has a line that is not an onset and a duration in seconds.")
+        raise UnusableRecording(f"{private(path.name)} has a line that is not an onset and a duration in seconds.")
+    if (spans > _LONGEST).any():
+        raise UnusableRecording(f"{private(path.name)} has a mark later than {_LONGEST:g} s; expected a week at most.")
     return ExpertMarks(found["derivation"], spans)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 
 UNIT = "SD"
 """The unit of a standardised signal: the SD of its recording, over the samples that are kept."""
@@ -19,7 +19,7 @@ def moments(signals: NDArray[np.float64], names: Sequence[str]) -> tuple[NDArray
     spread = signals.std(axis=(0, 2))
     for name, size in zip(names, spread, strict=True):
         if not size > 0:
-            raise UnusableRecording(f"the channel {name} is constant in what is kept.")
+            raise UnusableRecording(f"the channel {private(name)} is constant in what is kept.")
     return mean[:, None], spread[:, None]
 
 

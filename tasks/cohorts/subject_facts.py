@@ -11,13 +11,40 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
 from .wfdb_files import inside
 
 SUBJECT_TABLE = "subjects.csv"
 _MIT_BIH = re.compile(r"(?P<age>-?\d+)\s+(?P<sex>[MF?])(?:\s+(?P<tape>\d+)\s+(?P<recorder>\S+)\s+x\d+)?\s*$")
 _LTDB = re.compile(r"Age:\s*(?P<age>-?\d+)\s+Sex:\s*(?P<sex>[MF?])\s*$")
+_DRUGS = frozenset(
+    [
+        "aldomet",
+        "coumadin",
+        "diapres",
+        "digoxin",
+        "dilantin",
+        "heparin",
+        "hydrochlorthiazide",
+        "hydrochlorothiazide",
+        "hydrodiuril",
+        "hygroton",
+        "inderal",
+        "isordil",
+        "kcl",
+        "lasix",
+        "nitropaste",
+        "none",
+        "norpace",
+        "pronestyl",
+        "quinaglute",
+        "quinidine",
+        "xyloprim",
+    ]
+)
+"""Of MIT-BIH's headers."""
 _OLDEST = 130.0
+_LARGEST = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -42,11 +69,17 @@ def subject_of_header(recording: str, comments: Sequence[str]) -> Subject:
     facts = {
         "age": age if 0 <= age <= _OLDEST else math.nan,
         "sex": found["sex"] if found["sex"] in "FM" else None,
-        "medication": comments[1].strip() if len(comments) > 1 else "",
+        "medication": _medication(comments[1]) if len(comments) > 1 else "",
     }
     if found.groupdict().get("tape") is None:
         return Subject(f"recording:{recording}", facts)
     return Subject(f"tape:{found['tape']} {found['recorder']} {found['age']} {found['sex']}", facts)
+
+
+def _medication(comment: str) -> str:
+    """The drugs that a comment lists; nothing where it says anything else, as free text may name the patient."""
+    drugs = [drug.strip() for drug in comment.split(",")]
+    return ", ".join(drugs) if all(drug.casefold() in _DRUGS for drug in drugs) else ""
 
 
 def read_subject_table(root: Path, *, of_recording: Sequence[str] = ()) -> dict[str, Subject]:
@@ -60,7 +93,7 @@ def read_subject_table(root: Path, *, of_recording: Sequence[str] = ()) -> dict[
     try:
         path = inside(root, SUBJECT_TABLE)
     except UnusableRecording as refused:
-        raise CohortError(f"{SUBJECT_TABLE} cannot be used: {refused}") from None
+        raise CohortError(f"{SUBJECT_TABLE} cannot be used: {refused.marked}") from None
     if not path.exists():
         return {}
     table = _load(path)
@@ -84,19 +117,32 @@ def combined(recording: str, comments: Sequence[str], table: Mapping[str, Subjec
 
 
 def _load(path: Path) -> pd.DataFrame:
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        raise CohortError(f"{SUBJECT_TABLE} is no file or larger than 16 MiB; expected a CSV table.")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
         reason = f"{path.name} cannot be read ({type(error).__name__}); expected a CSV table."
         raise CohortError(reason) from None
-    table = table.rename(columns=lambda name: str(name).strip())
+    table = table.rename(columns=lambda name: _heading(str(name).strip()))
+    if not table.columns.is_unique:
+        raise CohortError(f"{SUBJECT_TABLE} has two columns of one name; expected one each.")
     if "recording" not in table.columns:
-        raise CohortError(f"{path.name} has the columns {list(table.columns)}; expected a column recording.")
+        raise CohortError(
+            f"{private(path.name)} has the columns {private(list(table.columns))}; expected a column recording."
+        )
     table = table.apply(lambda column: column.str.strip())
     twice = table["recording"][table["recording"].duplicated()]
     if len(twice):
-        raise CohortError(f"{path.name} lists recording {twice.iloc[0]} twice; expected one row each.")
+        raise CohortError(
+            f"{private(path.name)} lists recording {private(twice.iloc[0])} twice; expected one row each."
+        )
     return table if "subject" in table.columns else table.assign(subject="")
+
+
+def _heading(name: str) -> str:
+    """A column's name; those that mean something here in small letters."""
+    return name.lower() if name.lower() in ("recording", "subject", "age", "sex", "medication") else name
 
 
 def _refuse_contradictions(table: pd.DataFrame) -> None:
@@ -106,7 +152,8 @@ def _refuse_contradictions(table: pd.DataFrame) -> None:
         if (counts[column] > 1).any():
             subject = counts.index[counts[column] > 1][0]
             raise CohortError(
-                f"{SUBJECT_TABLE} gives subject {subject} more than one {column}; expected one per subject."
+                f"{SUBJECT_TABLE} gives subject {private(subject)} more than one {private(column)}; "
+                "expected one per subject."
             )
 
 
@@ -133,7 +180,9 @@ def _age(cell: str, recording: str) -> float | None:
     except ValueError:
         age = math.nan
     if not 0 <= age <= _OLDEST:
-        raise CohortError(f"{SUBJECT_TABLE} gives recording {recording} the age {cell!r}; expected years.")
+        raise CohortError(
+            f"{SUBJECT_TABLE} gives recording {private(recording)} the age {private(repr(cell))}; expected years."
+        )
     return age
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .vitals_windows import Source
 from .wfdb_files import REMARK, inside, read_marks
 
@@ -27,7 +27,7 @@ def read_evidence_marks(root: Path, source: Source) -> dict[int, NDArray[np.int6
         own = np.flatnonzero(is_mark & (numbers == number))
         if [symbols[i] for i in own] != ["(", ")"] * (len(own) // 2):
             raise UnusableRecording(
-                f"the evidence marks {record.name}.{EVIDENCE} of signal {number} are not pairs of ( and )."
+                f"the evidence marks {private(record.name)}.{EVIDENCE} of signal {number} are not pairs of ( and )."
             )
         marks[int(number)] = samples[own].reshape(-1, 2)
     return marks

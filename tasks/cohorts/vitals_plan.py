@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from .channel_roles import assign
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .subject_facts import Subject, combined
 from .vitals_evidence import read_evidence_marks
 from .vitals_windows import Cut, Source, VitalsWindows, cut_by_block, cut_by_pressure, read_grid
@@ -48,7 +48,7 @@ def plan_cohort(
             grid = read_grid(root, source, how)
             read_evidence_marks(root, source)
         except UnusableRecording as reason:
-            quarantined[name] = str(reason)
+            quarantined[name] = reason.marked
             continue
         cuts["which-patient"][name] = cut_by_block(source, grid, how)
         if "ICP" in how.roles:
@@ -79,7 +79,7 @@ def _sources(
             subject = combined(name, record.comments, table)
             sources[name] = Source(record, assign(record.signals, roles), subject)
         except UnusableRecording as reason:
-            quarantined[name] = str(reason)
+            quarantined[name] = reason.marked
     return sources, quarantined
 
 
@@ -94,7 +94,7 @@ def _too_few(
     if patients >= _PATIENTS:
         return ""
     first = next(iter(quarantined.items()), None)
-    because = f" ({first[0]}: {first[1].rstrip('.')})" if first else ""
+    because = f" ({private(first[0])}: {first[1].rstrip('.')})" if first else ""
     return f"{patients} patients have usable {', '.join(roles)}; expected {_PATIENTS} or more{because}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .channel_roles import Assigned
+from .channel_roles import Assigned, shown_signal
 from .errors import UnusableRecording
 from .signal_validity import REASONS, VALID, believable
 from .subject_facts import Subject
@@ -65,7 +65,9 @@ def read_grid(root: Path, source: Source, how: VitalsWindows) -> Grid:
         values = read_whole(root, source.record, one.number) * one.factor
         values, state = believable(values, one.signal.rate, how.rate, rests=one.rests)
         if not (state == VALID).any():
-            raise UnusableRecording(f"signal {one.signal.name} has no valid stretch, only {REASONS[int(state[0])]}.")
+            raise UnusableRecording(
+                f"signal {shown_signal(one.signal.name)} has no valid stretch, only {REASONS[int(state[0])]}."
+            )
         signals.append(values.astype(np.float32))
         states.append(state)
     length = min(map(len, signals))

@@ -14,7 +14,7 @@ from .beat_symbols import BEAT_SYMBOLS, FLUTTER
 from .delineation import WAVES, delineate
 from .ecg_windows import BEATS, EcgWindows, evidence_mask, wave_columns
 from .errors import UnusableRecording
-from .leads import channel_of
+from .leads import channel_of, shown_channel
 from .resampling import moved, resampled
 from .store import Cohort, write_cohort
 from .subject_facts import Subject, combined, read_subject_table
@@ -97,7 +97,7 @@ def _stream(
         try:
             yield from _beats(root, record, table, cut)
         except UnusableRecording as reason:
-            yield Quarantined(record, str(reason))
+            yield Quarantined(record, reason.marked)
 
 
 def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows) -> Iterator[Recorded]:
@@ -124,7 +124,7 @@ def _beats(root: Path, record: str, table: dict[str, Subject], cut: BeatWindows)
             labels=labels[block],
             onsets=samples[wanted][block],
             evidence=None if evidence is None else windows.masks(evidence, starts[block]),
-            columns={"lead": header.sig_name[channel]} | wave_columns(waves[block], cut.window),
+            columns={"lead": shown_channel(header.sig_name[channel])} | wave_columns(waves[block], cut.window),
             dropped=dropped if first == 0 else {},
         )
 

@@ -14,7 +14,8 @@ import numpy as np
 import wfdb
 from numpy.typing import NDArray
 
-from .errors import CohortError, UnusableRecording
+from .errors import CohortError, UnusableRecording, private
+from .leads import shown_channel
 
 _BYTES_PER_VALUE = {
     "8": 1.0,
@@ -55,7 +56,7 @@ def folder_of_records(folder: Path | str, kind: str = "WFDB records") -> Path:
     root = Path(folder)
     if not root.is_dir():
         found = "a file" if root.exists() else "nothing"
-        raise CohortError(f"{folder} is {found}; expected a folder of {kind}.")
+        raise CohortError(f"{private(folder)} is {found}; expected a folder of {kind}.")
     return root.resolve()
 
 
@@ -67,25 +68,33 @@ def record_names(root: Path) -> list[str]:
     try:
         listing = inside(root, "RECORDS")
     except UnusableRecording as refused:
-        raise CohortError(f"RECORDS cannot be used: {refused}") from None
+        raise CohortError(f"RECORDS cannot be used: {refused.marked}") from None
     if listing.is_file():
+        if listing.stat().st_size > _LARGEST_HEADER:
+            raise CohortError("RECORDS is larger than 1 MiB; expected the records' names, one a line.")
         text = listing.read_text(encoding="utf-8", errors="replace")
         names = {line.strip() for line in text.splitlines() if line.strip()}
     else:
         headers = (path.relative_to(root).with_suffix("") for path in root.rglob("*.hea"))
         names = {path.as_posix() for path in headers if not any(part.startswith(".") for part in path.parts)}
     if not names:
-        raise CohortError(f"{root} holds no WFDB record; expected headers (*.hea) or a list named RECORDS.")
+        raise CohortError(f"{private(root)} holds no WFDB record; expected headers (*.hea) or a list named RECORDS.")
     return sorted(names)
 
 
 def inside(root: Path, name: str) -> Path:
     """``root/name``, links followed, if it stays inside the folder."""
     if not _SAFE_NAME.fullmatch(name):
-        raise UnusableRecording(f"the file name {name!r} is not one that is read.")
-    path = (root / name).resolve()
+        raise UnusableRecording(f"the file name {private(repr(name))} is not one that is read.")
+    try:
+        path = (root / name).resolve()
+        path.exists()
+    except (OSError, RuntimeError):  # a name too long; links in a circle
+        raise UnusableRecording(f"the file {private(name)} cannot be looked up.") from None
     if not path.is_relative_to(root):
-        raise UnusableRecording(f"the file {name} lies outside the folder.")
+        raise UnusableRecording(f"the file {private(name)} lies outside the folder.")
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise UnusableRecording(f"{private(name)} is a device or a pipe; expected a file.")
     return path
 
 
@@ -93,11 +102,11 @@ def header_lines(root: Path, record: str) -> list[str]:
     """The header's lines without comments, the record line first; wfdb has not seen them yet."""
     path = _existing(root, f"{record}.hea")
     if path.stat().st_size > _LARGEST_HEADER:
-        raise UnusableRecording(f"the header {record}.hea is larger than 1 MiB.")
+        raise UnusableRecording(f"the header {private(record)}.hea is larger than 1 MiB.")
     text = path.read_text(encoding="ascii", errors="ignore")
     lines = [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
     if not lines:
-        raise UnusableRecording(f"the header {path.name} is empty.")
+        raise UnusableRecording(f"the header {private(path.name)} is empty.")
     return lines
 
 
@@ -123,7 +132,7 @@ def parse_header(root: Path, record: str) -> Any:
     try:
         return wfdb.rdheader(str(root / record))
     except Exception as error:  # wfdb raises whatever its parser stumbles over
-        raise UnusableRecording(f"{record}.hea cannot be parsed ({type(error).__name__}).") from error
+        raise UnusableRecording(f"{private(record)}.hea cannot be parsed ({type(error).__name__}).") from error
 
 
 def check_extent(rate: Any, samples: Any, rates: Range) -> None:
@@ -138,17 +147,21 @@ def read_lead(root: Path, record: str, header: Any, channel: int) -> NDArray[np.
     """One signal (time,) in millivolts at the record's own rate; neither NaN nor flat."""
     unit = header.units[channel]
     if unit not in _MILLIVOLTS:
-        raise UnusableRecording(f"lead {header.sig_name[channel]} is in {unit}; expected mV, uV or V.")
+        raise UnusableRecording(
+            f"lead {shown_channel(header.sig_name[channel])} is in {private(unit)}; expected mV, uV or V."
+        )
     try:
         read = wfdb.rdrecord(str(root / record), channels=[channel])
     except Exception as error:  # wfdb raises whatever its decoder stumbles over
-        raise UnusableRecording(f"the signal of {record} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(f"the signal of {private(record)} cannot be read ({type(error).__name__}).") from error
     signal: NDArray[np.float64] = read.p_signal[:, 0] * _MILLIVOLTS[unit]
     undefined = int(np.count_nonzero(~np.isfinite(signal)))
     if undefined:
-        raise UnusableRecording(f"lead {header.sig_name[channel]} has {undefined} undefined values (NaN).")
+        raise UnusableRecording(
+            f"lead {shown_channel(header.sig_name[channel])} has {undefined} undefined values (NaN)."
+        )
     if np.ptp(signal) == 0:
-        raise UnusableRecording(f"lead {header.sig_name[channel]} is flat.")
+        raise UnusableRecording(f"lead {shown_channel(header.sig_name[channel])} is flat.")
     return signal
 
 
@@ -159,7 +172,7 @@ def read_signal(root: Path, record: str, header: Any, channel: int) -> NDArray[n
         read = wfdb.rdrecord(str(root / record), channels=[channel], smooth_frames=False)
         signal: NDArray[np.float64] = np.asarray(read.e_p_signal[0], dtype=np.float64)
     except Exception as error:  # wfdb raises whatever its decoder stumbles over
-        raise UnusableRecording(f"the signal of {record} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(f"the signal of {private(record)} cannot be read ({type(error).__name__}).") from error
     return signal
 
 
@@ -177,7 +190,7 @@ def read_marks(root: Path, record: str, extension: str, rate: float, length: int
     """
     name = f"{record}.{extension}"
     if _existing(root, name).stat().st_size == 0:
-        raise UnusableRecording(f"the annotations {name} are empty.")
+        raise UnusableRecording(f"the annotations {private(name)} are empty.")
     try:
         read = wfdb.rdann(str(root / record), extension)
         marks = Marks(
@@ -187,14 +200,16 @@ def read_marks(root: Path, record: str, extension: str, rate: float, length: int
             notes=[note.rstrip("\0") for note in read.aux_note],
         )
     except Exception as error:  # as above
-        raise UnusableRecording(f"the annotations {name} cannot be read ({type(error).__name__}).") from error
+        raise UnusableRecording(f"the annotations {private(name)} cannot be read ({type(error).__name__}).") from error
     if read.fs is not None and not math.isclose(read.fs, rate):
-        raise UnusableRecording(f"{name} counts at {read.fs:g} Hz, the signal at {rate:g} Hz.")
+        raise UnusableRecording(f"{private(name)} counts at {read.fs:g} Hz, the signal at {rate:g} Hz.")
     outside = np.flatnonzero((marks.samples < 0) | (marks.samples >= length))
     telling = [place for place in outside if marks.symbols[place] != REMARK]
     if telling:
         found = marks.samples[telling[0]]
-        raise UnusableRecording(f"{name} has an annotation at sample {found}, beyond the record's {length} samples.")
+        raise UnusableRecording(
+            f"{private(name)} has an annotation at sample {found}, beyond the record's {length} samples."
+        )
     return _without(marks, set(outside.tolist())) if len(outside) else marks
 
 
@@ -207,7 +222,7 @@ def _without(marks: Marks, places: set[int]) -> Marks:
 def _existing(root: Path, name: str) -> Path:
     path = inside(root, name)
     if not path.is_file():
-        raise UnusableRecording(f"the file {name} is missing.")
+        raise UnusableRecording(f"the file {private(name)} is missing.")
     return path
 
 
@@ -216,17 +231,19 @@ def _check_lines(root: Path, record: str) -> None:
     lines, name = header_lines(root, record), f"{Path(record).name}.hea"
     fields = lines[0].split()
     if "/" in fields[0]:
-        raise UnusableRecording(f"the header {name} joins several segments; expected one.")
+        raise UnusableRecording(f"the header {private(name)} joins several segments; expected one.")
     if len(fields) < 2 or not fields[1].isdecimal() or int(fields[1]) != len(lines) - 1:
         declared = fields[1] if len(fields) > 1 else "no"
-        raise UnusableRecording(f"the header {name} declares {declared} signals and describes {len(lines) - 1}.")
+        raise UnusableRecording(
+            f"the header {private(name)} declares {private(declared)} signals and describes {len(lines) - 1}."
+        )
     for line in lines[1:]:
         inside(root, str(Path(record).parent / line.split()[0]))
 
 
 def _check_header(root: Path, record: str, header: Any, rates: Range) -> None:
     if not header.n_sig:
-        raise UnusableRecording(f"the header {record}.hea describes no signal.")
+        raise UnusableRecording(f"the header {private(record)}.hea describes no signal.")
     check_extent(header.fs, header.sig_len, rates)
     home = Path(record).parent
     for name in dict.fromkeys(header.file_name):
@@ -241,10 +258,11 @@ def _check_signal_file(root: Path, home: Path, name: str, header: Any) -> None:
     known = len(formats) == 1 and formats <= _BYTES_PER_VALUE.keys()
     if not known:
         raise UnusableRecording(
-            f"{name} has the format {', '.join(sorted(formats))}; expected one of {', '.join(_BYTES_PER_VALUE)}."
+            f"{private(name)} has the format {private(', '.join(sorted(formats)))}; "
+            f"expected one of {', '.join(_BYTES_PER_VALUE)}."
         )
     values = header.sig_len * sum(header.samps_per_frame[i] or 1 for i in members)
     expected = math.ceil(values * _BYTES_PER_VALUE[formats.pop()]) + (header.byte_offset[members[0]] or 0)
     found = path.stat().st_size
     if found < expected:
-        raise UnusableRecording(f"{name} has {found} bytes where the header declares {expected} (truncated).")
+        raise UnusableRecording(f"{private(name)} has {found} bytes where the header declares {expected} (truncated).")

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from .beat_symbols import BEAT_SYMBOLS, FLUTTER
 from .delineation import WAVES, delineate_some
 from .ecg_windows import EcgWindows, evidence_mask, span_columns, wave_columns
-from .errors import CohortError, UnusableRecording
-from .leads import CHANNEL0, LEAD_II, channel_of
+from .errors import CohortError, UnusableRecording, private
+from .leads import CHANNEL0, LEAD_II, channel_of, shown_channel
 from .resampling import moved, resampled
 from .rhythm_labels import CLASSES, ECTOPIC, Build
-from .rhythm_plan import Chosen, open_record, plan_rhythms
+from .rhythm_plan import Chosen, open_record, plan_rhythms, shown_recorder
 from .store import Cohort, write_cohort
 from .wfdb_files import folder_of_records, read_header, read_lead
 from .writer import CohortDescription, Quarantined, Recorded
@@ -105,7 +105,7 @@ def _refuse_absent(counts: Counter[int], root: Path) -> None:
     missing = _absent(counts)
     if missing:
         raise CohortError(
-            f"{root} has no sample of {', '.join(missing)}; expected all of {', '.join(CLASSES)}, "
+            f"{private(root)} has no sample of {', '.join(missing)}; expected all of {', '.join(CLASSES)}, "
             "or absent=leave_out to go on without."
         )
 
@@ -123,7 +123,7 @@ def _stream(
                 counts.update(recorded.labels.tolist())
                 yield recorded
         except UnusableRecording as reason:
-            yield Quarantined(one.name, str(reason))
+            yield Quarantined(one.name, reason.marked)
     if not counts:
         return  # that nothing is usable is told with the reasons
     if absent == "refuse":
@@ -159,7 +159,7 @@ def _recorded(root: Path, chosen: Chosen, lead: str) -> Iterator[Recorded]:
                 labels=labels[block],
                 onsets=marks.samples[places[block]],
                 evidence=None if mask is None else windows.masks(mask, starts[block]),
-                columns={"lead": header.sig_name[channel], "recorder": chosen.recorder}
+                columns={"lead": shown_channel(header.sig_name[channel]), "recorder": shown_recorder(chosen.recorder)}
                 | {name: values[block] for name, values in columns.items()},
             )
 

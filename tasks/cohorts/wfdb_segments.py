@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .channel_roles import Signal
-from .errors import UnusableRecording
+from .errors import UnusableRecording, private
 from .wfdb_files import (
     FRAME_RATES,
     check_extent,
@@ -68,6 +68,7 @@ def read_whole(root: Path, record: WholeRecord, number: int) -> NDArray[np.float
     """The ``number``-th signal (time,) in its unit at its own rate; NaN where invalid and between segments."""
     signal = record.signals[number]
     per_frame = round(signal.rate / record.rate)
+    check_extent(signal.rate, record.frames * per_frame, FRAME_RATES)
     values = np.full(record.frames * per_frame, np.nan)
     for segment in record.segments:
         channel = _place(segment.header, record.signals, number)
@@ -116,12 +117,16 @@ def _listed_segments(root: Path, record: str, lines: Sequence[str]) -> list[tupl
     """Path in the folder and length (frames) of each segment, None being a gap."""
     declared = lines[0].split()[0].rpartition("/")[2]
     if not declared.isdecimal() or int(declared) != len(lines) - 1:
-        raise UnusableRecording(f"{record}.hea declares {declared} segments and lists {len(lines) - 1}.")
+        raise UnusableRecording(
+            f"{private(record)}.hea declares {private(declared)} segments and lists {len(lines) - 1}."
+        )
     listed: list[tuple[str | None, int]] = []
     for line in lines[1:]:
         fields = line.split()
         if len(fields) < 2 or not fields[1].isdecimal():
-            raise UnusableRecording(f"{record}.hea lists a segment as {line!r}; expected a name and a length.")
+            raise UnusableRecording(
+                f"{private(record)}.hea lists a segment as {private(repr(line))}; expected a name and a length."
+            )
         path = None if fields[0] == _GAP else str(Path(record).parent / fields[0])
         if path is not None:
             inside(root, path)
@@ -133,10 +138,10 @@ def _segment_header(root: Path, name: str, length: int, rate: float) -> Any:
     try:
         header = read_header(root, name, FRAME_RATES)
     except UnusableRecording as reason:
-        raise UnusableRecording(f"segment {name} cannot be used: {reason}") from None
+        raise UnusableRecording(f"segment {private(name)} cannot be used: {reason.marked}") from None
     if header.sig_len != length or header.fs != rate:
         raise UnusableRecording(
-            f"segment {name} has {header.sig_len} samples at {header.fs:g} Hz; "
+            f"segment {private(name)} has {header.sig_len} samples at {header.fs:g} Hz; "
             f"the record expects {length} at {rate:g} Hz."
         )
     return header
@@ -149,8 +154,8 @@ def _whole(
     for segment in segments:
         if layout is None and _names(segment.header) != names:
             raise UnusableRecording(
-                f"segment {segment.name} has the signals {', '.join(_names(segment.header))}; "
-                f"the first segment has {', '.join(names)}."
+                f"segment {private(segment.name)} has the signals {private(', '.join(_names(segment.header)))}; "
+                f"the first segment has {private(', '.join(names))}."
             )
     bare = tuple(Signal(name, "", 0.0) for name in names)
     signals = tuple(_signal(segments, bare, number) for number in range(len(names)))
@@ -168,7 +173,9 @@ def _signal(segments: tuple[Segment, ...], signals: tuple[Signal, ...], number: 
             rate = header.fs * (header.samps_per_frame[channel] or 1)
             described.setdefault((header.units[channel] or "", rate), segment.name)
     if len(described) > 1:
-        raise UnusableRecording(f"the segments give signal {signals[number].name} in more than one unit or rate.")
+        raise UnusableRecording(
+            f"the segments give signal {private(signals[number].name)} in more than one unit or rate."
+        )
     unit, rate = next(iter(described), ("", 0.0))
     return Signal(signals[number].name, unit, rate)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .channel_roles import check_roles, common_unit
+from .channel_roles import check_roles, common_unit, shown_signal
 from .errors import CohortError, UnusableRecording
 from .store import Cohort, write_cohort
 from .subject_facts import read_subject_table
@@ -98,7 +98,7 @@ def _opened(root: Path, name: str) -> WholeRecord | str:
     try:
         return open_record(root, name)
     except UnusableRecording as reason:
-        return str(reason)
+        return reason.marked
 
 
 def _description(study: str, plan: Plan, how: VitalsWindows) -> CohortDescription:
@@ -135,7 +135,7 @@ def _recorded(root: Path, task: Task, source: Source, cut: Cut, how: VitalsWindo
     grid = read_grid(root, source, how)
     evidence = read_evidence(root, source, grid.states.shape, how.rate)
     record = source.record
-    roles = {f"{one.role.lower()}_signal": one.signal.name for one in source.assigned}
+    roles = {f"{one.role.lower()}_signal": shown_signal(one.signal.name) for one in source.assigned}
     for first in range(0, len(cut.starts), _BLOCK):
         starts = cut.starts[first : first + _BLOCK]
         blocks = (starts // (how.block_seconds * how.rate)).astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
 import shutil
 import time
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from zarr.dtype import VariableLengthUTF8
 
 from .digest import CohortDigest
-from .errors import CohortError
+from .errors import CohortError, concealed, plain, private
 from .native import NativeStore, NativeVolume
-from .pseudonyms import pseudonym
+from .pseudonyms import pseudonym, recording_pseudonym
 
 ARRAYS, SAMPLES, SUBJECTS, MANIFEST = "signals.zarr", "samples.parquet", "subjects.parquet", "cohort.json"
 CHUNK = 256
@@ -31,6 +32,7 @@ LARGEST_CHUNK = 1 << 24
 """Bytes of the signals in a chunk of volumes, at most, where one sample is not more already."""
 OLDEST_AGE = 89.0
 """Above it an age identifies; it is stored as 90 (HIPAA safe harbour, 45 CFR 164.514(b)(2)(i)(C))."""
+_AGE = re.compile(r"(^|[^a-z])age([^a-z]|$)", re.IGNORECASE)
 _DAY = 86_400.0
 
 
@@ -105,7 +107,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A recording that could not be used, and why (one sentence)."""
+    """A recording that could not be used, and why (one sentence, in which what was found is `private`)."""
 
     recording: str
     reason: str
@@ -131,7 +133,7 @@ def write(path: Path, description: CohortDescription, stream: Iterable[Recorded 
 
 def _fill(draft: Path, description: CohortDescription, stream: Iterable[Recorded | Quarantined], key: bytes) -> str:
     """Writes all files of a cohort; returns its digest."""
-    collector = _Collector(draft, description)
+    collector = _Collector(draft, description, key)
     quarantined: list[Quarantined] = []
     for item in stream:
         if isinstance(item, Quarantined):
@@ -152,7 +154,10 @@ def _fill(draft: Path, description: CohortDescription, stream: Iterable[Recorded
         "counts": {name: int((samples["label"] == i).sum()) for i, name in enumerate(description.classes)},
         "dropped": dict(collector.dropped),
         "has_evidence": bool(samples["evidence_known"].any()),
-        "quarantined": [asdict(item) for item in quarantined],
+        "quarantined": [
+            {"recording": recording_pseudonym(item.recording, key), "reason": concealed(item.reason)}
+            for item in quarantined
+        ],
     }
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return digest
@@ -167,7 +172,7 @@ def _shared(description: CohortDescription) -> dict[str, Any]:
 class _Collector:
     """Takes recordings one by one; keeps only tables in memory."""
 
-    def __init__(self, draft: Path, description: CohortDescription) -> None:
+    def __init__(self, draft: Path, description: CohortDescription, key: bytes) -> None:
         self.digest = CohortDigest()
         self.subjects: dict[str, dict[str, Any]] = {}
         self.dropped: Counter[str] = Counter()
@@ -176,6 +181,7 @@ class _Collector:
         self._rows: list[pd.DataFrame] = []
         self._samples = 0
         self._draft = draft
+        self._key = key
         self._native: NativeStore | None = None
         self._group = zarr.open_group(draft / ARRAYS, mode="w", zarr_format=3)
         self._description = description
@@ -186,7 +192,7 @@ class _Collector:
         self._evidence = _Appender(self._group, "evidence", "bool", description, axis, channels)
 
     def add(self, recorded: Recorded) -> None:
-        self.dropped.update(recorded.dropped)
+        self.dropped.update({concealed(reason): count for reason, count in recorded.dropped.items()})
         count = len(recorded.labels)
         if count == 0:
             return
@@ -203,14 +209,16 @@ class _Collector:
         self._add_native(recorded.native, count)
         self._samples += count
         table = {
-            "recording": recorded.recording,
+            "recording": recording_pseudonym(recorded.recording, self._key),
             "subject": ordinals,
             "label": np.asarray(recorded.labels, dtype=np.int64),
             "label_name": [self._classes[label] for label in recorded.labels],
             "onset": np.asarray(recorded.onsets, dtype=np.int64),
             "evidence_known": known,
         }
-        self._rows.append(pd.DataFrame(table | dict(recorded.columns)))
+        self._rows.append(
+            pd.DataFrame(table | {name: _kept(value, self._key) for name, value in recorded.columns.items()})
+        )
 
     def _add_native(self, volumes: Sequence[NativeVolume], count: int) -> None:
         """Stores the block's native volumes; scores are taken on them, so the digest sees them too."""
@@ -320,12 +328,20 @@ def _subject_table(subjects: Mapping[str, Mapping[str, Any]], key: bytes) -> pd.
     return table
 
 
+def _kept(value: Any, key: bytes) -> Any:
+    """A column's value; of one that was found in the folder, and is marked so, the pseudonym."""
+    if isinstance(value, str) and concealed(value) != value:
+        return recording_pseudonym(plain(value), key)
+    return value
+
+
 def _missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _capped(name: str, value: Any) -> Any:
-    return OLDEST_AGE + 1 if name == "age" and value > OLDEST_AGE else value
+    is_age = _AGE.search(name) is not None and isinstance(value, (int, float))
+    return OLDEST_AGE + 1 if is_age and value > OLDEST_AGE else value
 
 
 def _why_nothing(quarantined: list[Quarantined], description: CohortDescription) -> str:
@@ -334,7 +350,7 @@ def _why_nothing(quarantined: list[Quarantined], description: CohortDescription)
     first = quarantined[0]
     return (
         f"No recording gave a sample: {len(quarantined)} quarantined, "
-        f"the first, {first.recording}, because {first.reason}"
+        f"the first, {private(first.recording)}, because {first.reason}"
     )
 
 

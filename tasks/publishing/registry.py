@@ -22,7 +22,7 @@ from packaging.version import Version
 
 from models.bundle import VERSION_FILE, BundleConfig, load_bundle
 
-from ..digests import SHIPPED_PACKAGES, code_digest
+from ..digests import SHIPPED_PACKAGES, code_digest, digest_of, file_digest
 from ..errors import PlumblineError
 from ..settings import CHECKOUT
 
@@ -30,16 +30,22 @@ SERVED_MODEL = CHECKOUT / "mlflow" / "pyfunc" / "classifier.py"
 REQUIREMENTS = ("mlflow", "torch", "numpy", "safetensors", "captum", "pandas", "scipy")
 KEY_TAG = "plumbline.key"
 CODE_TAG = "plumbline.code"
+BUNDLE_TAG = "plumbline.bundle"
+"""Of a version, its bundle's digest: the database remembers what the artifact store must hold."""
 
 
 @dataclass(frozen=True)
 class VersionRef:
-    """One registered version; ``model_id`` is the logged model that metrics are linked to."""
+    """One registered version; ``model_id`` is the logged model that metrics are linked to.
+
+    ``digest``: of its bundle's files; empty for a version that was registered without.
+    """
 
     name: str
     version: str
     model_id: str
     run_id: str
+    digest: str = ""
 
     @property
     def uri(self) -> str:
@@ -61,7 +67,8 @@ class VersionRef:
     @classmethod
     def _from(cls, found: ModelVersion) -> Self:
         # MLflow leaves model_id empty on registered versions, but names the logged model in the source.
-        return cls(found.name, str(found.version), str(found.source).rpartition("/")[2], found.run_id or "")
+        model_id, digest = str(found.source).rpartition("/")[2], (found.tags or {}).get(BUNDLE_TAG, "")
+        return cls(found.name, str(found.version), model_id, found.run_id or "", digest)
 
 
 def register_version(
@@ -83,14 +90,14 @@ def register_version(
             name=name,
             python_model=str(SERVED_MODEL),
             artifacts={"bundle": str(Path(folder) / "bundle")},
-            model_config={"code_package": code.name},
+            model_config={"code_package": code.name, "description": file_digest(bundle / VERSION_FILE)},
             code_paths=[str(code)],
             signature=signature_of(config),
             input_example=input_example,
             pip_requirements=[f"{package}=={Version(installed(package)).public}" for package in REQUIREMENTS],
             metadata=_metadata(config),
         )
-    every_tag = {**tags, CODE_TAG: code_digest()}
+    every_tag = {**tags, CODE_TAG: code_digest(), BUNDLE_TAG: bundle_digest(bundle)}
     return VersionRef._from(mlflow.register_model(logged.model_uri, name, tags=every_tag))
 
 
@@ -202,10 +209,13 @@ def tags_of(version: VersionRef) -> dict[str, str]:
 
 
 def download(version: VersionRef, root: Path) -> Path:
-    """The version's bundle as a local folder under ``root``; fetched once."""
+    """The version's bundle as a local folder under ``root``; fetched once, and its files compared each time.
+
+    PlumblineError where they are not those that were registered.
+    """
     folder = root / "versions" / version.model_id
     if (folder / VERSION_FILE).exists():
-        return folder
+        return _as_registered(folder, version)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
         source = f"models:/{version.name}/{version.version}/artifacts/bundle"
@@ -215,6 +225,21 @@ def download(version: VersionRef, root: Path) -> Path:
         except OSError:  # another process was faster
             if not (folder / VERSION_FILE).exists():
                 raise
+    return _as_registered(folder, version)
+
+
+def bundle_digest(bundle: Path) -> str:
+    """Digest of the names and contents of all files of a bundle: description, weights, splits, performance."""
+    files = sorted(path for path in bundle.rglob("*") if path.is_file())
+    return digest_of([[path.relative_to(bundle).as_posix(), file_digest(path)] for path in files])
+
+
+def _as_registered(folder: Path, version: VersionRef) -> Path:
+    if version.digest and bundle_digest(folder) != version.digest:
+        raise PlumblineError(
+            f"{version.name} version {version.version} in {folder} is not what was registered; expected files of the "
+            f"digest {version.digest}: remove the folder, and if that does not help, register the version again."
+        )
     return folder
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from naming import named
 
 from tasks.cohorts.phantoms.ecg_beats import HALF_WINDOW, SYMBOLS, write_phantom
 from tasks.cohorts.store import Cohort
 from tasks.cohorts.wfdb_beats import read_beats
 
+read_beats = named(read_beats)
 KEY = b"0123456789abcdef"
 MS = (np.arange(-HALF_WINDOW, HALF_WINDOW)) * 1000 / 360
 SHAPES = {"RBBB": (85, 155), "PVC": (-215, -125), "LBBB": (30, 90), "paced": (-85, -40)}

@@ -332,7 +332,8 @@ def subgroup_means(
     ``subject_scores`` is subjects x explainers, ``demographics`` subjects x factors (sex, age band, a
     drug); subjects whose group is unknown (NaN, None) are left out of that factor. Returns columns
     ``factor, group`` and those of `mean_table`, and ``suppressed``: a cell of fewer than ``minimum``
-    defined subjects is suppressed, its numbers and counts are missing.
+    defined subjects is suppressed, its numbers and counts are missing. Where it is the only one of its factor, so is
+    the smallest of the others: the total would give it away.
     """
     tables = []
     for factor in demographics.columns:
@@ -344,9 +345,18 @@ def subgroup_means(
     table = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     table = table.astype({"subjects": "Int64", "undefined": "Int64"})
     table["suppressed"] = (table["subjects"] < minimum).astype(bool)
+    _suppress_complements(table)
     table.loc[table["suppressed"], ["mean", "ci_low", "ci_high"]] = np.nan
     table.loc[table["suppressed"], ["subjects", "undefined"]] = pd.NA
     return table
+
+
+def _suppress_complements(table: pd.DataFrame) -> None:
+    """No factor keeps a single suppressed cell of an explainer, which totals less the other cells would give away."""
+    for _, cells in table.groupby(["factor", "explainer"]):
+        if cells["suppressed"].sum() == 1 and len(cells) > 1:
+            smallest = cells.loc[~cells["suppressed"], "subjects"].astype(int).idxmin()
+            table.loc[smallest, "suppressed"] = True
 
 
 def friedman(subject_scores: pd.DataFrame, *, direction: Direction) -> Friedman:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from naming import named
 from sklearn.datasets import load_digits
 
 from tasks.cohorts.idx_images import read_idx_images
 from tasks.cohorts.phantoms.digits import write_digits
 from tasks.cohorts.store import Cohort
 
+read_idx_images = named(read_idx_images)
 KEY = b"0123456789abcdef"
 
 

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from naming import named
 
 from tasks.cohorts.dreams_spindles import read_spindles
 from tasks.cohorts.phantoms.sleep_spindles import write_phantom
 from tasks.cohorts.spindle_marks import AMBIGUOUS, NONE, SPINDLE, label_windows, spans_in
 from tasks.cohorts.store import Cohort, CohortError
 
+read_spindles = named(read_spindles)
 KEY = b"0123456789abcdef"
 
 
@@ -173,7 +175,7 @@ def test_one_expert_is_the_agreement_of_one(excerpts):
 def test_an_excerpt_without_marks_is_quarantined(excerpts):
     for expert in (1, 2):
         (excerpts / f"Visual_scoring{expert}_excerpt1.txt").unlink()
-    names = "Visual_scoring1_excerpt1.txt or Visual_scoring2_excerpt1.txt"
+    names = "….txt or ….txt"
     assert reason(read(excerpts)) == f"the excerpt has no marks; expected {names}."
 
 
@@ -200,7 +202,7 @@ def test_text_of_no_known_rate_is_quarantined(excerpts):
     (excerpts / "excerpt1.edf").unlink()
     values = np.random.default_rng(0).normal(size=120 * 128)
     (excerpts / "excerpt1.txt").write_text("[C3-A1]\n" + "\n".join(map(str, values)) + "\n")
-    expected = "excerpt1.txt has 15360 values for 120 s of hypnogram; expected 50, 100 or 200 a second."
+    expected = "….txt has 15360 values for 120 s of hypnogram; expected 50, 100 or 200 a second."
     assert reason(read(excerpts)) == expected
 
 
@@ -208,7 +210,7 @@ def test_text_of_no_known_rate_is_quarantined(excerpts):
 def test_text_that_is_no_number_is_quarantined(excerpts, line):
     (excerpts / "excerpt1.edf").unlink()
     (excerpts / "excerpt1.txt").write_text(f"[C3-A1]\n1.5\n{line}\n")
-    assert reason(read(excerpts)).startswith("excerpt1.txt ")
+    assert reason(read(excerpts)).startswith("….txt ")
 
 
 def test_a_folder_without_excerpts_is_an_error(tmp_path):

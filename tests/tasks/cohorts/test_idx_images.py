@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from naming import named
 
 from tasks.cohorts.errors import CohortError, UnusableRecording
 from tasks.cohorts.idx_files import read_header
 from tasks.cohorts.idx_images import read_idx_images
 from tasks.cohorts.store import Cohort
 
+read_idx_images = named(read_idx_images)
 KEY = b"0123456789abcdef"
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

@@ -7,11 +7,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from naming import named
 from nifti_writing import AFFINE, write_nifti
 
 from tasks.cohorts.open_ms import MAPS, read_open_ms
 from tasks.cohorts.store import Cohort, CohortError
 
+read_open_ms = named(read_open_ms)
 KEY = b"0123456789abcdef"
 PATCH = (4, 8, 6)
 GRID = (26, 30, 22)

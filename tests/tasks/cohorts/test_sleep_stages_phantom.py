@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from naming import named
 from scipy.signal import periodogram
 
 from tasks.cohorts.edf_stages import CHANNELS, read_stages
@@ -16,6 +17,7 @@ from tasks.cohorts.phantoms.sleep_stages import write_phantom
 from tasks.cohorts.store import Cohort
 from xai.quality.localisation import localisation_metrics
 
+read_stages = named(read_stages)
 KEY = b"0123456789abcdef"
 EEG, EOG, EMG = range(3)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import wfdb
+from naming import named
 
 from models.lstm import LSTMClassifier
 from tasks.cohorts.phantoms.vitals import write_icu_phantom, write_nicu_phantom
@@ -15,6 +16,7 @@ from tasks.cohorts.store import Cohort
 from tasks.cohorts.wfdb_vitals import read_vitals
 from tasks.training.splits import subject_folds
 
+read_vitals = named(read_vitals)
 KEY = b"0123456789abcdef"
 ROLES = {"icu": ("ECG", "ABP", "ICP"), "nicu": ("ECG", "ABP", "PLETH")}
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
+from naming import named
 
 from tasks.cohorts.delineation import delineate
 from tasks.cohorts.phantoms.ecg_beats import write_phantom
@@ -20,6 +21,7 @@ from tasks.cohorts.store import Cohort, CohortError
 from tasks.cohorts.subject_facts import subject_of_header
 from tasks.cohorts.wfdb_beats import read_beats
 
+read_beats = named(read_beats)
 KEY = b"0123456789abcdef"
 SYMBOLS = ["N", "L", "R", "/", "V"]
 
@@ -262,11 +264,11 @@ def replace_by_pipe(records: Path) -> None:
 
 
 FAULTS = {
-    "truncated dat": (truncate, r"p0002\.dat has \d+ bytes where the header declares \d+ \(truncated\)"),
-    "missing dat": (lambda r: (r / "p0002.dat").unlink(), r"p0002\.dat is missing"),
-    "pipe for dat": (replace_by_pipe, r"p0002\.dat is missing"),
-    "missing atr": (lambda r: (r / "p0002.atr").unlink(), r"p0002\.atr is missing"),
-    "missing hea": (lambda r: (r / "p0002.hea").unlink(), r"p0002\.hea is missing"),
+    "truncated dat": (truncate, r"….dat has \d+ bytes where the header declares \d+ \(truncated\)"),
+    "missing dat": (lambda r: (r / "p0002.dat").unlink(), r"….dat is missing"),
+    "pipe for dat": (replace_by_pipe, r"….dat is missing"),
+    "missing atr": (lambda r: (r / "p0002.atr").unlink(), r"….atr is missing"),
+    "missing hea": (lambda r: (r / "p0002.hea").unlink(), r"….hea is missing"),
     "empty hea": (lambda r: (r / "p0002.hea").write_text(""), "is empty"),
     "only comments": (lambda r: (r / "p0002.hea").write_text("# 60 F\n"), "is empty"),
     "garbage hea": (lambda r: (r / "p0002.hea").write_bytes(bytes(range(256)) * 9), "header"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import wfdb
+from naming import named
 
 from tasks.cohorts.beat_symbols import BEAT_SYMBOLS
 from tasks.cohorts.delineation import delineate
@@ -20,6 +21,7 @@ from tasks.cohorts.rhythm_plan import count_labels
 from tasks.cohorts.store import Cohort
 from tasks.cohorts.wfdb_rhythms import read_rhythms
 
+read_rhythms = named(read_rhythms)
 KEY = b"0123456789abcdef"
 Episode = tuple[str, str, float]
 ALL: tuple[Episode, ...] = (

@@ -66,15 +66,15 @@ class PostgresServer:
             )
         wait_until_up(self.url("").rstrip("/"), log)
 
-    def kill(self) -> None:
-        """SIGKILL to the server and every process of it."""
+    def kill(self) -> int:
+        """SIGKILL to the server and every process of it; returns how many died."""
         assert self.process is not None
         leader = psutil.Process(self.process.pid)
         everyone = [leader, *leader.children(recursive=True)]
-        for each in everyone:
-            _kill(each)
+        died = sum(_kill(each) for each in everyone)
         self.process.wait()
         psutil.wait_procs(everyone, timeout=60)
+        return died
 
     def remove(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -119,11 +119,19 @@ class Stack:
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
         }
 
-    def kill(self, victim: str) -> None:
-        """SIGKILL to a part of the service; ``flow``: what the worker runs; ``host``: the worker and what it runs."""
+    @property
+    def answers(self) -> bool:
+        """Whether Prefect can be asked: itself and its database are alive."""
+        alive = self.postgres.process is not None and self.postgres.process.poll() is None
+        return alive and read_record(self.settings).running(PREFECT)
+
+    def kill(self, victim: str) -> int:
+        """SIGKILL to a part of the service; returns how many processes died.
+
+        ``flow``: what the worker runs; ``host``: the worker and what it runs.
+        """
         if victim == POSTGRES:
-            self.postgres.kill()
-            return
+            return self.postgres.kill()
         process = read_record(self.settings).processes[WORKER if victim in (FLOW, HOST) else victim]
         leader = process.leader
         chosen = members(process)
@@ -131,8 +139,7 @@ class Stack:
             chosen = [each for each in chosen if each != leader]
         elif victim == WORKER:
             chosen = [each for each in chosen if each == leader]
-        for each in chosen:
-            _kill(each)
+        return sum(_kill(each) for each in chosen)
 
     def terminate_worker(self) -> None:
         """SIGTERM to the worker alone, as service managers end it; waits for its end."""
@@ -235,8 +242,9 @@ def _create_database(postgres: PostgresServer, name: str) -> None:
     engine.dispose()
 
 
-def _kill(process: psutil.Process) -> None:
+def _kill(process: psutil.Process) -> bool:
     try:
         process.kill()
     except psutil.NoSuchProcess:
-        return
+        return False
+    return True

@@ -21,6 +21,8 @@ from support import only
 JUDGE, TRAIN, REAP = "faithfulness/faithfulness-small", "train/train-small", "reap/reaper"
 SOAK_KILLS = 35
 PATIENCE = 600.0
+AT_ONCE = 3
+"""So many parts at most are dead at the same time."""
 LATEST_MOMENT = 25.0
 """Seconds after a flow run began: about what an evaluation takes."""
 
@@ -80,15 +82,26 @@ def _disturbed_run(stack: Stack, random: Random, kills: list[str], of_round: int
     while kills and not stack.flow_run(run.id).state.is_final():
         moment = random.uniform(0, LATEST_MOMENT)
         time.sleep(moment)
-        victim = kills.pop(0)
-        state = stack.flow_run(run.id).state.name
-        print(f"seed {seed}: {victim} killed in round {of_round}, {moment:.1f} s later, {state}", flush=True)
-        stack.kill(victim)
-        time.sleep(random.uniform(0, 3))
+        for victim in _some_at_once(random, kills):
+            state = stack.flow_run(run.id).state.name if stack.answers else "unknown"
+            killed = stack.kill(victim)
+            print(
+                f"seed {seed}: {victim} ({killed} processes) in round {of_round}, +{moment:.1f} s, {state}", flush=True
+            )
+            if not killed:
+                kills.append(victim)  # it had ended by itself: another time
+            time.sleep(random.uniform(0, 3))
         stack.mend()
-        if victim in (FLOW, WORKER):
-            break
     _wait_for_end(stack, run)
+
+
+def _some_at_once(random: Random, kills: list[str]) -> list[str]:
+    """Takes the next victims, different ones, off the list."""
+    chosen = [kills.pop(0)]
+    for _ in range(random.randint(0, AT_ONCE - 1)):
+        if kills and kills[0] not in chosen:
+            chosen.append(kills.pop(0))
+    return chosen
 
 
 def _wait_for_end(stack: Stack, run: object) -> None:

@@ -81,6 +81,7 @@ def platform_environment(settings: Settings) -> dict[str, str]:
         # By default leases live in the server's memory: once it is restarted, a running job of more than 4 minutes
         # cannot renew the lease of its deployment's slot, and Prefect ends it.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what the server says while its database is away
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # By default a hundred runs of every deployment are written ahead: they keep SQLite locked for minutes.
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "14",

@@ -77,6 +77,7 @@ def register_version(
     with _active(run_id), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         for advice in ("Add type hints", "An input example was not provided"):  # the version has a signature
             warnings.filterwarnings("ignore", message=f".*{advice}")
+        _delete_unregistered(run_id)
         shutil.copytree(bundle, Path(folder) / "bundle")
         code = ship_code(Path(folder))
         logged = mlflow.pyfunc.log_model(
@@ -92,6 +93,14 @@ def register_version(
         )
     every_tag = {**tags, CODE_TAG: code_digest()}
     return VersionRef._from(mlflow.register_model(logged.model_uri, name, tags=every_tag))
+
+
+def _delete_unregistered(run_id: str) -> None:
+    """A killed attempt may have logged its model, or half of it, and not come to register it."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_run(run_id).info.experiment_id
+    for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
 
 
 def signature_of(config: BundleConfig) -> ModelSignature:

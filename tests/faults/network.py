@@ -25,6 +25,8 @@ class Cable:
         self._plugged.set()
         self._flowing.set()
         self._open: set[socket.socket] = set()
+        self._unanswered: bytes | None = None
+        self._doomed: set[socket.socket] = set()
         threading.Thread(target=self._listen, daemon=True).start()
 
     @contextlib.contextmanager
@@ -40,6 +42,10 @@ class Cable:
         self._flowing.clear()
         yield
         self._flowing.set()
+
+    def lose_answer_to(self, request: bytes) -> None:
+        """The next request that holds these bytes reaches the server; the connection breaks before it is answered."""
+        self._unanswered = request
 
     def close(self) -> None:
         """Ends the relay and every connection through it."""
@@ -69,6 +75,11 @@ class Cable:
         with contextlib.suppress(OSError):
             while part := source.recv(CHUNK):
                 self._flowing.wait()
+                if self._unanswered is not None and self._unanswered in part:
+                    self._unanswered = None
+                    self._doomed.add(source)
+                if sink in self._doomed:
+                    break
                 sink.sendall(part)
         for each in (source, sink):
             self._open.discard(each)

@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import psutil
@@ -33,8 +33,8 @@ from .network import Cable
 FOREIGN = ("MLFLOW_", "PREFECT_", "PLUMBLINE_")
 HERE = Path(__file__).resolve().parent
 DATABASES = ("ledger", "mlflow", "prefect")
-POSTGRES, FLOW, HOST = "postgres", "flow", "host"
-VICTIMS = (FLOW, WORKER, MLFLOW, PREFECT, POSTGRES)
+POSTGRES, FLOW, HOST, TERMINATED = "postgres", "flow", "host", "worker by SIGTERM"
+VICTIMS = (FLOW, WORKER, TERMINATED, HOST, MLFLOW, PREFECT, POSTGRES)
 
 
 class PostgresServer:
@@ -128,25 +128,21 @@ class Stack:
     def kill(self, victim: str) -> int:
         """SIGKILL to a part of the service; returns how many processes died.
 
-        ``flow``: what the worker runs; ``host``: the worker and what it runs.
+        ``flow``: what the worker runs; ``host``: the worker and what it runs; ``worker by SIGTERM``: as service
+        managers end it.
         """
         if victim == POSTGRES:
             return self.postgres.kill()
-        process = read_record(self.settings).processes[WORKER if victim in (FLOW, HOST) else victim]
+        process = read_record(self.settings).processes[victim if victim in (MLFLOW, PREFECT) else WORKER]
         leader = process.leader
+        if victim == TERMINATED:
+            return _terminate(leader)
         chosen = members(process)
         if victim == FLOW:
             chosen = [each for each in chosen if each != leader]
         elif victim == WORKER:
             chosen = [each for each in chosen if each == leader]
         return sum(_kill(each) for each in chosen)
-
-    def terminate_worker(self) -> None:
-        """SIGTERM to the worker alone, as service managers end it; waits for its end."""
-        leader = read_record(self.settings).processes[WORKER].leader
-        assert leader is not None
-        leader.terminate()
-        leader.wait(60)
 
     def mend(self) -> None:
         """Starts again what is dead, as `plumbline up` does."""
@@ -189,6 +185,24 @@ class Stack:
                 return pd.read_sql_query(text(statement), connection)
         finally:
             engine.dispose()
+
+    @contextmanager
+    def holding(self, *statements: str) -> Iterator[None]:
+        """A transaction on the ledger that another program began and does not end."""
+        engine = create_engine(self.postgres.url("ledger"))
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+            yield
+        engine.dispose()
+
+    @contextmanager
+    def no_network(self, how: Literal["refused", "silent"]) -> Iterator[None]:
+        """No server can be reached by flow runs within the block; see `Cable`."""
+        with ExitStack() as cut:
+            for cable in self.cables.values():
+                cut.enter_context(getattr(cable, how)())
+            yield
 
     def log(self, name: str, lines: int = 60) -> str:
         """The end of a process's log."""
@@ -248,3 +262,11 @@ def _kill(process: psutil.Process) -> bool:
     except psutil.NoSuchProcess:
         return False
     return True
+
+
+def _terminate(process: psutil.Process | None) -> int:
+    if process is None:
+        return 0
+    process.terminate()
+    process.wait(120)
+    return 1

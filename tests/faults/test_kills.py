@@ -9,18 +9,28 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from random import Random
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
 from faults.small_study import EXPLAINERS
-from faults.stack import FLOW, MLFLOW, POSTGRES, PREFECT, VICTIMS, WORKER, Stack, stack_in, wait_for
+from faults.stack import FLOW, HOST, MLFLOW, POSTGRES, PREFECT, TERMINATED, VICTIMS, WORKER, Stack, stack_in, wait_for
 from looking import RUNS, SCORE_KEYS
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from support import only
+
+from tasks.service.abandoned import HEARTBEAT
 
 JUDGE, TRAIN, REAP = "faithfulness/faithfulness-small", "train/train-small", "reap/reaper"
 SOAK_KILLS = 35
+SEED = int(os.environ.get("PLUMBLINE_FAULTS_SEED", time.time_ns() % 100_000))
 PATIENCE = 600.0
+AWAY = 20.0
 AT_ONCE = 3
 """So many parts at most are dead at the same time."""
 LATEST_MOMENT = 25.0
@@ -38,14 +48,73 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def seed() -> int:
-    return int(os.environ.get("PLUMBLINE_FAULTS_SEED", time.time_ns() % 100_000))
+    return SEED
 
 
 def test_one_evaluation_outlives_a_kill_of_every_part(stack: Stack, seed: int) -> None:
-    kills = [FLOW, POSTGRES, PREFECT, MLFLOW, WORKER]
+    kills = [POSTGRES, PREFECT, MLFLOW, TERMINATED, FLOW]
     rounds = _judge_despite(stack, Random(seed), kills, first_round=2, seed=seed)
     _assert_nothing_lost_or_doubled(stack, rounds)
     _assert_nothing_left_open(stack)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", ["refused", "silent"])
+@pytest.mark.parametrize("moment", ["explaining", "publishing"])
+def test_the_job_waits_while_the_network_is_gone(stack: Stack, how: Literal["refused", "silent"], moment: str) -> None:
+    of_round = 11 + 2 * (moment == "publishing") + (how == "silent")
+    run = stack.submit(JUDGE, round=of_round)
+    wait_for(lambda: _reached(stack, of_round, moment), PATIENCE, lambda: stack.log(WORKER), pause=0.1)
+    with stack.no_network(how):
+        time.sleep(AWAY)
+    _wait_for_end(stack, run)
+    _assert_undisturbed(stack, run, of_round)
+
+
+@pytest.mark.soak
+def test_the_job_waits_for_locked_tables(stack: Stack) -> None:
+    run = stack.submit(JUDGE, round=21)
+    wait_for(lambda: _reached(stack, 21, "explaining"), PATIENCE, lambda: stack.log(WORKER), pause=0.1)
+    with stack.holding("LOCK TABLE evaluations, scores IN ACCESS EXCLUSIVE MODE"):
+        time.sleep(2 * AWAY)
+    _wait_for_end(stack, run)
+    _assert_undisturbed(stack, run, 21)
+
+
+@pytest.mark.soak
+def test_a_lost_host_is_seen_by_its_missing_heartbeat(stack: Stack) -> None:
+    with stack.prefect() as client:
+        automation = client.create_automation(crash_silent_runs())
+    run = stack.submit(JUDGE, round=31)
+    wait_for(lambda: _reached(stack, 31, "explaining"), PATIENCE, lambda: stack.log(WORKER))
+    begin = time.monotonic()
+    assert stack.kill(HOST) > 1
+    wait_for(lambda: stack.flow_run(run.id).state.is_crashed(), 300, lambda: repr(stack.flow_run(run.id).state))
+    print(f"a lost host was seen after {time.monotonic() - begin:.0f} s")
+    with stack.prefect() as client:
+        client.delete_automation(automation)
+    stack.mend()
+    assert stack.run_to_end(JUDGE, round=31).is_completed()
+    _assert_nothing_lost_or_doubled(stack, [31])
+    _assert_nothing_left_open(stack)
+
+
+def crash_silent_runs() -> AutomationCore:
+    """What Prefect's own documentation advises: no heartbeat and no end for three times its interval is a crash."""
+    ends = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
+    return AutomationCore(
+        name="a silent flow run has crashed",
+        trigger=EventTrigger(
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ends},
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=90),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It sends no heartbeat any more.")],
+    )
 
 
 @pytest.mark.soak
@@ -104,11 +173,30 @@ def _some_at_once(random: Random, kills: list[str]) -> list[str]:
     return chosen
 
 
-def _wait_for_end(stack: Stack, run: object) -> None:
+def _reached(stack: Stack, of_round: int, moment: str) -> bool:
+    """Whether the evaluation of the round has got so far, and no further than that by much."""
+    rows = _evaluations(stack, [of_round])
+    if rows.empty:
+        return False
+    key = only(rows["key"])
+    if moment == "publishing":
+        return len(_runs_of(stack.query("mlflow", RUNS).assign(images=0), key)) >= 2
+    return len(list((stack.settings.root / "evaluations" / key).glob("shards/*/scores.parquet"))) >= 2
+
+
+def _assert_undisturbed(stack: Stack, run: Any, of_round: int) -> None:
+    """The run that met the fault did the whole work itself."""
+    ended = stack.flow_run(run.id)
+    assert ended.state.is_completed(), f"{ended.state!r}\n{stack.log(WORKER)}"
+    _assert_nothing_lost_or_doubled(stack, [of_round])
+    _assert_nothing_left_open(stack)
+
+
+def _wait_for_end(stack: Stack, run: Any) -> None:
     wait_for(
-        lambda: stack.flow_run(run.id).state.is_final(),  # type: ignore[attr-defined]
+        lambda: stack.flow_run(run.id).state.is_final(),
         PATIENCE,
-        lambda: f"{stack.flow_run(run.id).state!r}\n{stack.log(WORKER)}",  # type: ignore[attr-defined]
+        lambda: f"{stack.flow_run(run.id).state!r}\n{stack.log(WORKER)}",
     )
 
 

@@ -18,6 +18,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from packaging.version import Version
 
 from models.bundle import VERSION_FILE, BundleConfig, load_bundle
@@ -100,7 +101,8 @@ def _delete_unregistered(run_id: str) -> None:
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
     for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
-        client.delete_logged_model(model.model_id)
+        if MLFLOW_MODEL_VERSIONS not in model.tags:
+            client.delete_logged_model(model.model_id)
 
 
 def signature_of(config: BundleConfig) -> ModelSignature:

@@ -90,6 +90,26 @@ def test_nothing_stays_open_of_killed_commands(home: Home) -> None:
     assert {"KILLED"} <= set(_published(home)["status"])
 
 
+KILLED_BEFORE_REGISTERING = """
+import os, mlflow
+mlflow.register_model = lambda *_, **__: os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.soak
+def test_a_training_killed_before_it_registers_leaves_one_model(home: Home) -> None:
+    killed = home.start(SETTLE + KILLED_BEFORE_REGISTERING + "import small_study; small_study.train_small()")
+    assert killed.process.wait(600) == -9, "\n".join(killed.lines)
+    models = "SELECT model_id, status FROM logged_models WHERE lifecycle_stage = 'active'"
+    left = only(home.query("mlflow.db", models)["model_id"])
+    home.run(TRAIN)
+    assert only(home.query("mlflow.db", models)["model_id"]) != left
+    source = only(home.query("mlflow.db", "SELECT source FROM model_versions")["source"])
+    assert left not in source
+    home.run(TRAIN)
+    assert len(home.query("mlflow.db", models)) == 1
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_command_killed_at_random_moments_is_completed_by_running_it_again(home: Home, seed: int) -> None:

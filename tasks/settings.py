@@ -165,6 +165,11 @@ def platform_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(settings.root / "prefect"),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # by default 20, too few for a busy machine
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; a flow run that stops sending them is dead
+        # By default leases live in the server's memory: once it is restarted, a running job of more than 4 minutes
+        # cannot renew the lease of its deployment's slot, and Prefect ends it.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what the server says while its database is away
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # By default a hundred runs of every deployment are written ahead: they keep SQLite locked for minutes.
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "14",

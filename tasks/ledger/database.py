@@ -6,6 +6,7 @@ import json
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x706C756D62  # "plumb": any number that every Plumbline process agrees on
 _alembic_is_one_per_process = threading.Lock()
+_AWAY = ("refused", "starting up", "shutting down", "recovery mode", "closed the connection", "reset by peer")
+"""What PostgreSQL or the network says while the server is away or comes back."""
 
 
 class LedgerError(RuntimeError):
@@ -33,7 +36,7 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ledger:
-    """An open ledger. ``wait`` is how many seconds a lock held by another process is waited for."""
+    """An open ledger. ``wait`` is how many seconds a lock held by another process, or a server, is waited for."""
 
     engine: Engine
     wait: float
@@ -89,6 +92,17 @@ def _engine(url: str, wait: float) -> Engine:
 
 def _postgres_engine(address: URL, wait: float) -> Engine:
     engine = create_engine(address, json_serializer=as_json, pool_pre_ping=True)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, _: ConnectionPoolEntry, arguments: Any, parameters: Any) -> Any:
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                return dialect.connect(*arguments, **parameters)
+            except dialect.loaded_dbapi.OperationalError as error:
+                if time.monotonic() > deadline or not any(word in str(error) for word in _AWAY):
+                    raise
+                time.sleep(0.5)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:

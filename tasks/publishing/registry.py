@@ -18,6 +18,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from packaging.version import Version
 
 from models.bundle import VERSION_FILE, BundleConfig, load_bundle
@@ -84,6 +85,7 @@ def register_version(
     with _active(run_id), tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         for advice in ("Add type hints", "An input example was not provided"):  # the version has a signature
             warnings.filterwarnings("ignore", message=f".*{advice}")
+        _delete_unregistered(run_id)
         shutil.copytree(bundle, Path(folder) / "bundle")
         code = ship_code(Path(folder))
         logged = mlflow.pyfunc.log_model(
@@ -99,6 +101,15 @@ def register_version(
         )
     every_tag = {**tags, CODE_TAG: code_digest(), BUNDLE_TAG: bundle_digest(bundle)}
     return VersionRef._from(mlflow.register_model(logged.model_uri, name, tags=every_tag))
+
+
+def _delete_unregistered(run_id: str) -> None:
+    """A killed attempt may have logged its model, or half of it, and not come to register it."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_run(run_id).info.experiment_id
+    for model in client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'"):
+        if MLFLOW_MODEL_VERSIONS not in model.tags:
+            client.delete_logged_model(model.model_id)
 
 
 def signature_of(config: BundleConfig) -> ModelSignature:

@@ -38,9 +38,13 @@ def experiment_id(study: str) -> str:
 
 def find_run(experiment: str, tags: Mapping[str, str]) -> Run | None:
     """The newest run with all these tags."""
-    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    runs = MlflowClient().search_runs([experiment], filter_string=query, max_results=1)
+    runs = _runs_with(experiment, tags, 1)
     return runs[0] if runs else None
+
+
+def _runs_with(experiment: str, tags: Mapping[str, str], most: int) -> list[Run]:
+    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    return list(MlflowClient().search_runs([experiment], filter_string=query, max_results=most))
 
 
 def is_published(run: Run) -> bool:
@@ -57,7 +61,8 @@ def keyed_run(
     A block that fails leaves the run FAILED and unsealed, to be found and completed by the next attempt.
     """
     experiment = experiment_id(study)
-    former = find_run(experiment, {tag: tags[tag] for tag in key_tags})
+    key = {tag: tags[tag] for tag in key_tags}
+    former = find_run(experiment, key)
     more = {"mlflow.parentRunId": parent} if parent else {}
     flow = flow_run.id
     if flow:
@@ -69,8 +74,17 @@ def keyed_run(
         nested=True,
         tags={**tags, **more},
     ) as run:
+        if former is None:
+            _delete_twins(experiment, key, run)
         yield run
         mlflow.set_tag(PUBLISHED, "true")
+
+
+def _delete_twins(experiment: str, key: Mapping[str, str], run: Run) -> None:
+    """The client asks again when the answer to its request for a new run is lost: then there are two of them."""
+    for other in _runs_with(experiment, key, 10):
+        if other.info.run_id != run.info.run_id:
+            MlflowClient().delete_run(other.info.run_id)
 
 
 def cohort_dataset(name: str, digest: str, folder: Path) -> MetaDataset:

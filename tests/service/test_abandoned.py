@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tasks.service.abandoned import (
     FLOW_RUN_TAG,
+    HEARTBEAT,
     PARENT_TAG,
     REASON_TAG,
+    SECOND_LOOK,
     close_abandoned_mlflow_runs,
     crash_abandoned_flow_runs,
+    crash_silent_flow_runs,
+    last_heartbeat,
 )
 from tasks.service.deployments import prefect_client
 
@@ -129,3 +134,65 @@ def test_flow_runs_of_the_pool_are_crashed_and_others_are_not(service, prefect, 
     assert crash_abandoned_flow_runs(service.settings) >= 1
     assert prefect.read_flow_run(held.id).state.is_crashed()
     assert prefect.read_flow_run(by_hand).state.is_running()
+
+
+@pytest.fixture
+def beating(prefect, flow_run):
+    """Makes a flow run in a state, whose last heartbeat was so many minutes ago."""
+    from prefect.events import Event
+
+    def make(state, minutes):
+        run = flow_run(state)
+        sent = Event(
+            occurred=datetime.now(UTC) - timedelta(minutes=minutes),
+            event=HEARTBEAT,
+            resource={"prefect.resource.id": f"prefect.flow-run.{run}"},
+        )
+        prefect.request("POST", "/events", json=[sent.model_dump(mode="json")]).raise_for_status()
+        deadline = time.monotonic() + 120
+        while last_heartbeat(prefect, run) is None:
+            assert time.monotonic() < deadline, "the server has not stored the heartbeat"
+            time.sleep(0.5)
+        return run
+
+    return make
+
+
+def test_a_flow_run_whose_heartbeat_stopped_is_crashed_and_its_mlflow_run_closed(
+    prefect, mlflow_client, open_run, flow_run, beating
+):
+    from prefect.states import Cancelling, Completed, Running
+
+    dead = {beating(Running(), minutes=16), beating(Cancelling(), minutes=60)}
+    others = [beating(Running(), minutes=14), beating(Completed(), minutes=60), flow_run(Running())]
+    before = [prefect.read_flow_run(run).state.type for run in others]
+    left_by_dead = open_run(flow_run=next(iter(dead)))
+    pauses = []
+
+    assert set(crash_silent_flow_runs(prefect, wait=pauses.append)) == dead
+
+    assert pauses == [SECOND_LOOK]
+    assert all(prefect.read_flow_run(run).state.is_crashed() for run in dead)
+    assert [prefect.read_flow_run(run).state.type for run in others] == before
+    assert close_abandoned_mlflow_runs(mlflow_client, prefect) == [left_by_dead]
+    assert crash_silent_flow_runs(prefect, wait=pauses.append) == []
+    assert pauses == [SECOND_LOOK], "nobody is silent: nothing to wait for"
+
+
+def test_a_flow_run_that_is_heard_again_at_the_second_look_lives(prefect, beating):
+    """Prefect's server was away for longer than the limit, and is back just now."""
+    from prefect.events import Event
+    from prefect.states import Running
+
+    run = beating(Running(), minutes=30)
+
+    def heard(_):
+        again = Event(event=HEARTBEAT, resource={"prefect.resource.id": f"prefect.flow-run.{run}"})
+        prefect.request("POST", "/events", json=[again.model_dump(mode="json")]).raise_for_status()
+        deadline = time.monotonic() + 120
+        while datetime.now(UTC) - last_heartbeat(prefect, run) > timedelta(minutes=5):
+            assert time.monotonic() < deadline, "the server has not stored the heartbeat"
+            time.sleep(0.5)
+
+    assert crash_silent_flow_runs(prefect, wait=heard) == []
+    assert prefect.read_flow_run(run).state.is_running()

@@ -228,6 +228,20 @@ def explain(
 
 
 @app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="`ecg-beats@champion` or `ecg-beats/3`")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5005,
+    follow: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="look so often whether the alias has moved")
+    ] = None,
+) -> None:
+    """Answers over HTTP with predictions and maps; on SIGHUP the next champion takes over, no request is refused."""
+    from tasks.serving import serve as answer
+
+    answer(model, Settings().host, port, follow)
+
+
+@app.command()
 def up() -> None:
     """Starts MLflow, Prefect, a worker and the scheduled deployments on this machine."""
     from tasks.service import status as look

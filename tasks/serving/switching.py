@@ -67,7 +67,8 @@ def load(version: VersionRef) -> FastAPI:
         model = mlflow.pyfunc.load_model(version.uri)
         model.predict(example_of(model.metadata.metadata))
         application: FastAPI = scoring_server.init(model)
-        application.openapi_schema = describe(f"{version.name} version {version.version}", model.metadata.metadata)
+        contract = describe(f"{version.name} version {version.version}", model.metadata.metadata)
+        application.openapi = lambda: contract  # type: ignore[method-assign]
     except Exception as error:  # a version brings its own code: it may raise anything
         raise PlumblineError(
             f"{version.name} version {version.version} cannot be served: {_sentence(error)}"

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
+from typing import Any
 
 import httpx
 import mlflow
 import numpy as np
 import pytest
+from installation import CHECKOUT
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from served import Server, beats, register_beats, registry, serving
 from support import free_port, only
 
@@ -38,13 +48,12 @@ def first(artifacts: Path) -> VersionRef:
     return version
 
 
-@pytest.fixture
-def server(first: VersionRef, tmp_path: Path) -> Iterator[Server]:
-    """`plumbline serve ecg-beats@champion`; the champion is the first version again."""
-    set_alias(first, "champion")
+@pytest.fixture(scope="module")
+def server(first: VersionRef, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`plumbline serve ecg-beats@champion`, which was the first version when it started."""
     port = free_port()
     command = [sys.executable, "-m", "flows", "serve", "ecg-beats@champion", "--port", str(port)]
-    with serving(command, port, tmp_path, checkout=True) as started:
+    with serving(command, port, tmp_path_factory.mktemp("elsewhere"), checkout=True) as started:
         yield started
 
 
@@ -126,6 +135,7 @@ def test_a_promotion_under_load_refuses_nobody_and_mixes_nothing(server: Server,
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_present_one_answering(server: Server, artifacts: Path) -> None:
+    present = by(httpx.post(f"{server.address}/invocations", json=QUESTION, timeout=PATIENCE))
     broken = register_beats(artifacts.parent, seed=3)
     weights = only(artifacts.rglob(f"{broken.model_id}/**/members/0.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
@@ -134,9 +144,115 @@ def test_a_version_that_cannot_be_loaded_leaves_the_present_one_answering(server
     wait_for(lambda: "cannot be served" in server.log.read_text(), server)
     answer = httpx.post(f"{server.address}/invocations", json=QUESTION, timeout=PATIENCE)
     assert answer.status_code == 200
-    assert by(answer) == "ecg-beats/1"
+    assert by(answer) == present
     said = only(line for line in server.log.read_text().splitlines() if "cannot be served" in line)
     assert f"ecg-beats version {broken.version} cannot be served" in said
     assert "has SHA-256" in said
-    assert said.endswith("Version 1 goes on answering.")
+    assert said.endswith(f"Version {present.rpartition('/')[2]} goes on answering.")
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_port_in_use_and_an_unknown_version_are_one_sentence_each(server: Server) -> None:
+    taken = server.address.rpartition(":")[2]
+    for arguments, code, words in (
+        (["ecg-beats@champion", "--port", taken], 2, f"--port: port {taken} on 127.0.0.1 cannot be used"),
+        (["ecg-beats@best", "--port", str(free_port())], 1, "no version with the alias 'best'"),
+    ):
+        command = [sys.executable, "-m", "flows", "serve", *arguments]
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == code, done.stderr
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_description_is_valid_and_every_answer_is_as_it_says(server: Server) -> None:
+    contract = httpx.get(f"{server.address}/openapi.json", timeout=PATIENCE).json()
+    OpenAPIV31SpecValidator(contract).validate()
+    assert contract["info"]["title"].startswith("ecg-beats version ")
+    assert "MLII in mV; 216 points at 360 Hz. Classes, in order: normal, LBBB" in contract["info"]["description"]
+    examples = contract["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for name, example in examples.items():
+        validator(contract, "Question").validate(example["value"])
+        answer = httpx.post(f"{server.address}/invocations", json=example["value"], timeout=PATIENCE)
+        assert answer.status_code == 200, name
+        validator(contract, "Answer").validate(answer.json())
+        assert ("attribution" in answer.json()["predictions"]) == (name == "explain")
+    one_short = {"inputs": beats(1)[:, :, 1:].tolist()}
+    assert not validator(contract, "Question").is_valid(one_short)
+    refused = httpx.post(f"{server.address}/invocations", json=one_short, timeout=PATIENCE)
+    assert refused.status_code == 400
+    validator(contract, "Refusal").validate(refused.json())
+    as_csv = {"content": b"1,2", "headers": {"Content-Type": "text/html"}}
+    assert httpx.post(f"{server.address}/invocations", **as_csv, timeout=PATIENCE).status_code == 415  # type: ignore[arg-type]
+    assert httpx.get(f"{server.address}/ping", timeout=PATIENCE).status_code == 200
+
+
+def test_the_clients_of_the_readme_run_as_printed(server: Server, first: VersionRef, tmp_path: Path) -> None:
+    in_python, over_http = printed_programs()
+    (tmp_path / "client.py").write_text(over_http)
+    done = run_elsewhere(["client.py", server.address], tmp_path)
+    title, *beats_seen = done.splitlines()
+    assert title.startswith("ecg-beats version ")
+    assert len(beats_seen) == 3
+    assert len(set(beats_seen)) == 1, "three times the same beat"
+    set_alias(first, "champion")
+    (tmp_path / "consumer.py").write_text(in_python)
+    seen = run_elsewhere(["consumer.py"], tmp_path, only_needed=first)
+    assert len(seen.splitlines()) == 4
+    assert "mostly for what happens" in seen
+
+
+def printed_programs() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (CHECKOUT / "mlflow" / "README.md").read_text(), re.DOTALL)
+
+
+def validator(contract: dict[str, Any], schema: str) -> OAS31Validator:
+    return OAS31Validator({"$ref": f"#/components/schemas/{schema}", "components": contract["components"]})
+
+
+ONLY_NEEDED = """
+import sys
+
+FOREIGN = frozenset({foreign!r})
+
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in FOREIGN:
+            raise ModuleNotFoundError(f"No module named {{name!r}}: the version does not require it", name=name)
+
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run_elsewhere(command: list[str], folder: Path, only_needed: VersionRef | None = None) -> str:
+    """A Python program's output, without the checkout and, asked for, without what a version does not require."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "PYTHONPATH": str(folder)}
+    if only_needed is not None:
+        needed = (Path(mlflow.artifacts.download_artifacts(only_needed.uri)) / "requirements.txt").read_text()
+        foreign = sorted(not_required(needed.split()))
+        assert {"flows", "tasks", "xai", "models", "prefect", "lightning", "wfdb"} <= set(foreign)
+        (folder / "sitecustomize.py").write_text(ONLY_NEEDED.format(foreign=foreign))
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def not_required(requirements: list[str]) -> set[str]:
+    """Names of the installed top-level modules that no requirement, nor a requirement of one, brings."""
+    brought: set[str] = set()
+    waiting = [canonicalize_name(Requirement(line).name) for line in requirements]
+    while waiting:
+        name = waiting.pop()
+        if name in brought:
+            continue
+        brought.add(name)
+        with suppress(PackageNotFoundError):
+            needed = [Requirement(line) for line in distribution(name).requires or []]
+            waiting += [canonicalize_name(r.name) for r in needed if not r.marker or r.marker.evaluate({"extra": ""})]
+    modules = packages_distributions().items()
+    absent = {module for module, by in modules if not {canonicalize_name(name) for name in by} & brought}
+    return absent | {"flows", "tasks", "xai", "models"}

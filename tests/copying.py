@@ -13,6 +13,14 @@ LEDGER_ROWS = ("scores", "shares", "gate_decisions", "evaluations")
 RESULTS = ("figures", "heatmaps", "inspections", "report.html", "tables", "violations.json")
 
 
+def copy_whole(judged: Installation, home: Path, settings: dict[str, str]) -> Installation:
+    """A copy that is as finished as the original; ``settings`` go to every command of it."""
+    shutil.copytree(judged.home, home, dirs_exist_ok=True)
+    with closing(sqlite3.connect(home / "mlflow.db")) as store, store:
+        _move_paths(store, judged.home, home)
+    return Installation(home, settings)
+
+
 def copy_before_judging(judged: Installation, home: Path, *, shards: tuple[int, ...] = ()) -> Installation:
     """A copy in which the model is trained and registered, and nothing judged but the given shards.
 
@@ -49,11 +57,15 @@ def _forget_runs(database: Path, former_home: Path, home: Path) -> None:
             "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid IN "
             "(SELECT run_uuid FROM tags WHERE key = 'plumbline.job' AND value = 'faithfulness')"
         )
-        tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            for _, column, kind, *_ in store.execute(f"PRAGMA table_info({table})").fetchall():
-                if kind.upper().startswith(("VARCHAR", "TEXT")):
-                    store.execute(
-                        f'UPDATE {table} SET "{column}" = replace("{column}", ?, ?) WHERE "{column}" LIKE ?',
-                        (str(former_home), str(home), f"%{former_home}%"),
-                    )
+        _move_paths(store, former_home, home)
+
+
+def _move_paths(store: sqlite3.Connection, former_home: Path, home: Path) -> None:
+    tables = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        for _, column, kind, *_ in store.execute(f"PRAGMA table_info({table})").fetchall():
+            if kind.upper().startswith(("VARCHAR", "TEXT")):
+                store.execute(
+                    f'UPDATE {table} SET "{column}" = replace("{column}", ?, ?) WHERE "{column}" LIKE ?',
+                    (str(former_home), str(home), f"%{former_home}%"),
+                )

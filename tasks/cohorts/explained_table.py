@@ -47,7 +47,8 @@ def read_summary(folder: Path, model: str, method: str) -> dict[str, Row]:
     for row in rows:
         if (row.model, row.method) != (model, method):
             raise UsageError(
-                f"{folder} holds answers of {row.model} by {row.method}, not of {model} by {method}; expected another --out."
+                f"{folder} holds answers of {row.model} by {row.method}, not of {model} by {method}; "
+                "expected another --out."
             )
     return {row.recording: row for row in rows}
 

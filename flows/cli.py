@@ -216,15 +216,27 @@ def report(
 @app.command()
 def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="`ecg-beats@champion` or `ecg-beats/3`")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording, such as `100.hea`, or a case's folder")],
-    out: Annotated[Path, typer.Option("--out", help="`.hea` for WFDB, `.nii.gz` for a case, `.csv` for a table")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a recording, such as `100.hea`, a case, or a folder")],
+    out: Annotated[
+        Path, typer.Option("--out", help="`.hea` for WFDB, `.nii.gz` for a case, `.csv` for a table; or a folder")
+    ],
     method: Annotated[
-        str | None, typer.Option("--method", help="an explainer; default `occlusion_w10`, of a case an LRP")
+        str | None,
+        typer.Option(
+            "--method", help="an explainer; default `occlusion_w10`, of a case an LRP; `none` (folder): predict only"
+        ),
     ] = None,
 ) -> None:
-    """Explains one recording; the map is written beside the signal in the recording's own format."""
+    """Explains a recording, or all of a folder; maps are written beside the signal in the recording's own format."""
     from .explain import explain_recording
+    from .explain_folder import explain_folder
 
+    if file.is_dir() and not out.name.endswith(".nii.gz"):
+        all_ = explain_folder(model, file, method, out)
+        for name, reason in all_.quarantined.items():
+            console.print(f"quarantined {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{all_.explained} recordings answered, {all_.present} were there already: {out / 'summary.csv'}")
+        raise typer.Exit(Exit.QUARANTINED if all_.quarantined else Exit.DONE)
     done = explain_recording(model, file, method, out)
     console.print(f"{done.count} {done.what} of {file.name} explained by {done.method}: {out}")
 
@@ -244,6 +256,20 @@ def who(
     if found is None:
         raise UsageError(f"{pseudonym} is no recording in {data}; expected a pseudonym that was made of one in it.")
     console.print(found, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="`ecg-beats@champion` or `ecg-beats/3`")],
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5005,
+    follow: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="look so often whether the alias has moved")
+    ] = None,
+) -> None:
+    """Answers over HTTP with predictions and maps; on SIGHUP the next champion takes over, no request is refused."""
+    from tasks.serving import serve as answer
+
+    answer(model, Settings().host, port, follow)
 
 
 @app.command()
@@ -276,11 +302,11 @@ def status() -> None:
 
 
 @app.command()
-def serve(
+def foreground(
     process: Annotated[str, typer.Argument(metavar="PROCESS", help="`mlflow`, `prefect` or `worker`")],
 ) -> None:
     """Runs one process of the service in the foreground, for a container or a service unit."""
-    from tasks.service import serve as run_in_foreground
+    from tasks.service.foreground import run_in_foreground
 
     run_in_foreground(Settings(), process)
 

@@ -58,9 +58,12 @@ def evaluate_once(
     evaluation = plan_evaluation(defined, chosen, model, data, scale)
     with alone(evaluation.key, f"{job} of {study} version {model.version}"):
         if done_before(evaluation):
-            recheck_one_shard(evaluation)
-            stamp_checked(evaluation, publish_evaluation(evaluation, model))
-            return Completed(name="Unchanged", data=reference(evaluation))
+            shard = recheck_one_shard(evaluation)
+            run = publish_evaluation(evaluation, model)
+            stamp_checked(evaluation, run)
+            show_judgement(evaluation, run)
+            message = f"Shard {shard}, drawn at random and computed again, gave the same as in the first run."
+            return Completed(name="Unchanged", message=message, data=reference(evaluation))
         with entered(evaluation):
             steps(evaluation, model, chosen)
     return reference(evaluation)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 
 from installation import Installation
 
@@ -68,10 +70,10 @@ def _move_paths(database: Path, former_home: Path, home: Path) -> None:
                     )
 
 
-def copy_whole(judged: Installation, home: Path) -> Installation:
-    """A copy in which everything is as it was, and nothing leads back into the original."""
+def copy_whole(judged: Installation, home: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Installation:
+    """A copy in which everything is as it was, and nothing leads back; ``settings`` go to every command of it."""
     shutil.copytree(judged.home, home, dirs_exist_ok=True)
     _move_paths(home / "mlflow.db", judged.home, home)
     for reference in home.glob("*/*/*.json"):
         reference.write_text(reference.read_text().replace(str(judged.home), str(home)))
-    return Installation(home)
+    return Installation(home, dict(settings))

@@ -4,7 +4,6 @@
 """
 
 from .databases import upgrade
-from .foreground import serve
 from .lifecycle import down, up
 from .processes import ServiceError
 from .record import service_environment
@@ -16,7 +15,6 @@ __all__ = [
     "ServiceError",
     "Status",
     "down",
-    "serve",
     "service_environment",
     "status",
     "up",

@@ -16,7 +16,7 @@ from .servers import START_LIMIT, answers, command_of, environment_of
 ADDRESSES = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
 
 
-def serve(settings: Settings, name: str) -> None:
+def run_in_foreground(settings: Settings, name: str) -> None:
     """Becomes the process ``name``: mlflow, prefect or worker; it does not return.
 
     A worker finds the servers at `MLFLOW_TRACKING_URI` and `PREFECT_API_URL`, by default on this machine, waits for

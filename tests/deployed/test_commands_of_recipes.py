@@ -96,6 +96,6 @@ def test_each_command_of_the_recipes_runs_and_serves(database_server: str, store
     [("mlflow", "set PLUMBLINE_PASSWORD"), ("anything", "expected one of mlflow, prefect, worker")],
 )
 def test_a_process_that_may_not_serve_says_why(process: str, expected: str, tmp_path: Path) -> None:
-    done = Installation(tmp_path / "home", {"PLUMBLINE_HOST": "0.0.0.0"}).plumbline("serve", process)
+    done = Installation(tmp_path / "home", {"PLUMBLINE_HOST": "0.0.0.0"}).plumbline("foreground", process)
     assert done.returncode == 2
     assert expected in " ".join(done.stderr.split())

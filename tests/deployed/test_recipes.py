@@ -30,7 +30,7 @@ def require_command(words: list[str]) -> None:
     """Fails unless `plumbline WORDS` is a command with these arguments."""
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
     assert words[0] in commands
-    assert words[0] != "serve" or words[1:] in [[name] for name in PROCESSES]
+    assert words[0] != "foreground" or words[1:] in [[name] for name in PROCESSES]
 
 
 def compose() -> dict[str, Any]:

@@ -3,121 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
-import torch
+from served import beats, register_beats, registry, serving
+from support import free_port
 
-from models import build_network
-from models.bundle import BundleConfig, save_bundle
-from tasks.publishing.registry import register_version, set_alias
-
-ARGUMENTS = {"channels": 1, "classes": 5, "hidden": [16]}
-CONFIG = BundleConfig(
-    network="lstm",
-    arguments=ARGUMENTS,
-    normalisation="zscore",
-    classes=("normal", "LBBB", "RBBB", "paced", "V"),
-    channels=("MLII",),
-    units=("mV",),
-    sampling_rate=360.0,
-    window=216,
-    study="ecg-beats",
-    mode="corrected",
-    cohort_digest="0123456789abcdef",
-)
-ENVIRONMENT = {
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "OMP_NUM_THREADS": "1",
-}
-
-
-def beats(count: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(count, 1, 216)).astype(np.float32)
+from tasks.publishing.registry import set_alias
 
 
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mlflow.pyfunc.PyFuncModel]:
     """The champion as `load_model` gives it, in a registry of its own."""
     folder = tmp_path_factory.mktemp("serving")
-    before = mlflow.get_tracking_uri()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-        mlflow.create_experiment("serving", artifact_location=(folder / "artifacts").as_uri())
-        mlflow.set_experiment("serving")
-        torch.manual_seed(0)
-        members = [build_network("lstm", **ARGUMENTS) for _ in range(2)]
-        bundle = save_bundle(folder / "finished", CONFIG, members)
-        with mlflow.start_run() as run:
-            version = register_version(
-                bundle, name="ecg-beats", run_id=run.info.run_id, tags={}, input_example=beats(1)
-            )
+    with registry(folder):
+        version = register_beats(folder)
         set_alias(version, "champion")
         yield mlflow.pyfunc.load_model(version.uri)
-    mlflow.set_tracking_uri(before)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def server(champion: mlflow.pyfunc.PyFuncModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of `mlflow models serve`, started in a folder that holds nothing of ours."""
-    folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/ecg-beats@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "-p", str(port), "-w", "1"]
-    environment = {**os.environ, **ENVIRONMENT, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # MLflow looks for uvicorn there
-    environment.pop("PYTHONPATH", None)
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_until_up(f"http://127.0.0.1:{port}/ping", process, log)
-            yield f"http://127.0.0.1:{port}/invocations"
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=180)
-
-
-def wait_until_up(address: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=1)
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"the server did not start: {log.read_text()[-2000:]}")
+    with serving(command, port, tmp_path_factory.mktemp("elsewhere")) as started:
+        yield f"{started.address}/invocations"
 
 
 def post(address: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:

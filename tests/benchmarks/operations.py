@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .row import Run, Setting
+from .row import Results, Run, Setting
 
 Shape = torch.Size
 SIDES = {"cpu": 512, "cuda": 8192}
 """Of the matrices in the product whose rate is the limit, by device."""
 
 
-def counted(run: Run) -> float:
-    """Operations of a run in matrix products and convolutions, fused LSTM layers included; a product is two."""
+def counted(run: Run) -> tuple[Results, float]:
+    """What a run finds, and its operations in matrix products and convolutions; a multiplication and a sum are two."""
     counter = FlopCounterMode(display=False, custom_mapping=_FUSED)
     counter.mod_tracker = _Untracked()
     with counter:
-        run()
-    return float(counter.get_total_flops())
+        found = run()
+    return found, float(counter.get_total_flops())
 
 
 def product(setting: Setting) -> Callable[[], object]:

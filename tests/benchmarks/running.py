@@ -86,9 +86,9 @@ def run(row: Row, setting: Setting, budget: float) -> Iterator[Outcome]:
     chosen = {name: quickest(runs, device=setting.device) for name, runs in case.peers.items()}
     runs = {name: case.peers[name][batching] for name, batching in chosen.items()}
     rounding = TF32_ROUNDING if torch.backends.cuda.matmul.allow_tf32 and setting.device != "cpu" else row.rounding
-    equal_timed = _differences(case.ours(), runs)
+    found, operations = counted(case.ours) if case.operations is None else (case.ours(), case.operations)
+    equal_timed = _differences(found, runs)
     _require_equal(row, equal_timed, rounding, "in what is timed")
-    operations = counted(case.ours) if case.operations is None else case.operations
     multiply = product(setting)
     multiply()
     turns = {OURS: case.ours, **runs, PRODUCT: multiply}
@@ -144,4 +144,6 @@ def _differences(ours: Results, runs: Mapping[str, Run]) -> dict[str, float]:
 def _require_equal(row: Row, differences: Mapping[str, float], limit: float, where: str) -> None:
     for name, difference in differences.items():
         if difference > limit:
-            raise NotEqualError(f"{row.name}: {name} differs by {difference:.1e} {where}; expected {limit:.0e} at most.")
+            raise NotEqualError(
+                f"{row.name}: {name} differs by {difference:.1e} {where}; expected {limit:.0e} at most."
+            )

@@ -55,7 +55,7 @@ class MeanOverVolume(nn.Module):
 
 
 def _volume(setting: Setting) -> Case:
-    model = MeanOverVolume(network("U", setting))
+    model = MeanOverVolume(network("U", setting)).eval()  # MONAI puts back the mode that it finds
     grid, width = ((4, 8, 8), (2, 4, 4)) if setting.small else ((12, 32, 32), (4, 8, 8))
     inputs = random_inputs(setting, 1, 6, *grid)
     return Case(
@@ -74,7 +74,7 @@ def _monai(model: nn.Module, inputs: Tensor, width: tuple[int, ...], batching: i
     )
 
     def run() -> Results:
-        with torch.inference_mode():
+        with torch.no_grad():
             left = theirs(inputs)[0].as_tensor()[:, :1]
             return [(model(inputs)[:, :1, None, None, None] - left).expand_as(inputs)]
 
@@ -117,12 +117,12 @@ ROWS = (
             "CAM", lambda s: random_inputs(s, 1 if s.small else 4, 1, POINTS), Occlusion(24, 24 if s.small else 8), s
         ),
         goals={"captum": 5},
-        saves={"captum": 0.2},
+        saves={"captum": 0.24},
     ),
     Row(
         "occlusion-U",
         "occlusion of a volume of 6 x 12 x 32 x 32, 48 windows side by side",
         _volume,
-        saves={"captum": 1, "MONAI": 1.02},
+        saves={"captum": 1.25, "MONAI": 1.25},
     ),
 )  # fmt: skip

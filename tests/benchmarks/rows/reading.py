@@ -119,7 +119,7 @@ def _beats_plainly(root: Path) -> Arrays:
         marks = wfdb.rdann(str(root / record), "atr")
         for place, symbol in zip(marks.sample, marks.symbol, strict=True):
             first = place - WINDOW // 2
-            if symbol in SYMBOLS and 0 <= first and first + WINDOW <= len(signal):
+            if symbol in SYMBOLS and first >= 0 and first + WINDOW <= len(signal):
                 windows.append(signal[first : first + WINDOW])
                 labels.append(SYMBOLS.index(symbol))
     return [np.array(windows, dtype=np.float32)[:, None], np.array(labels)]

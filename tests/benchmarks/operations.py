@@ -60,7 +60,7 @@ def _cudnn(inputs: Shape, weights: list[Shape], stride: int, *_: Any, out_shape:
 
 
 def _convolution(inputs: Shape, weight: Shape, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """A convolution of oneDNN: of each output, a product with the weights ``(output, input, *kernel)`` of its channel."""
+    """A convolution of oneDNN: each output is a product with its channel's weights, ``(input, *kernel)``."""
     return 2 * out_shape.numel() * weight[1:].numel()
 
 

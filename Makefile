@@ -33,12 +33,7 @@ down: $(READY)
 	$(BIN)/plumbline down
 
 bench: $(READY_TO_TEST)
-	$(BIN)/python tests/benchmarks/occlusion.py
-	$(BIN)/python tests/benchmarks/temporal_scores.py
-	$(BIN)/python tests/benchmarks/lrp.py
-	$(BIN)/python tests/benchmarks/lrp_rules.py
-	$(BIN)/python tests/benchmarks/lrp_volumes.py
-	$(BIN)/python tests/benchmarks/learned_mask.py
+	PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 soak: $(READY_TO_TEST)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m soak

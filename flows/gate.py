@@ -11,6 +11,7 @@ from tasks.gating.constraints import judge_version
 from tasks.gating.deciding import constraints_of, latest_evaluation, previous_champion, promote, refuse, restore
 from tasks.publishing.registry import VersionRef, resolve_for_gate
 from tasks.settings import Settings
+from tasks.watching.baseline import write_baseline
 
 from .catalogue import study_named
 
@@ -28,6 +29,8 @@ def gate(study: str, version: str | None = None) -> dict[str, Any]:
     verdict = judge_version(constraints_of(evaluation))
     decide = promote if verdict.passed else refuse
     decide(evaluation, model, verdict)
+    if verdict.passed:
+        write_baseline(evaluation, model)
     return {"version": model.version, "passed": verdict.passed, "verdict": verdict.sentence}
 
 

@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     data: Path | None = Field(
         None, description="recordings, a folder per study, for commands and jobs that are given none"
     )
+    inbox: str | None = Field(
+        None, description="where recordings arrive for the watch: a folder or s3://bucket/prefix, a folder per study"
+    )
+    notify_url: SecretStr | None = Field(
+        None, description="where the watch's violations and failures are told: an Apprise URL or a web hook"
+    )
     real_data: Path = Field(Path("../shared/data"), description="where the tests look for real recordings")
     ledger_url: str | None = Field(None, description="SQL URL of the ledger; default SQLite under home")
     pseudonym_key: SecretStr | None = Field(None, description="key of the subject pseudonyms; default a file")

@@ -151,6 +151,11 @@ def resolve_for_evaluation(name: str, version: str | None) -> VersionRef | None:
     return _of_alias(name, "champion") or _of_alias(name, "challenger")
 
 
+def champion_now(name: str) -> VersionRef | None:
+    """The version that is champion at this moment, if any; resolve once and keep to it."""
+    return _of_alias(name, "champion")
+
+
 def newest_of_mode(name: str, mode: str, cohort_digest: str) -> VersionRef | None:
     """The newest version that was trained in a mode on a cohort, if any."""
     wanted = f"name = '{name}' and tags.`plumbline.mode` = '{mode}' and tags.`plumbline.cohort` = '{cohort_digest}'"

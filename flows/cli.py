@@ -210,7 +210,7 @@ def watch(
     from .watch import quarantined_some
     from .watch import watch as watch_flow
 
-    state = watch_flow(study, inbox, return_state=True)
+    state: Any = watch_flow(study, inbox, return_state=True)
     if state.is_failed() or state.is_crashed():
         state.result()
     console.print(f"{state.name}. {state.message or ''}".rstrip(), highlight=False, markup=False)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from prefect import flow
@@ -51,17 +51,20 @@ def watch(study: str | None = None, inbox: str | None = None) -> Any:
     chosen = [study_named(study)] if study else list(STUDIES.values())
     where = inbox or Settings().inbox
     if where is None:
-        return Completed(
-            name=SKIPPED, message="There is no inbox: PLUMBLINE_INBOX is not set."
-        )
+        return Completed(name=SKIPPED, message="There is no inbox: PLUMBLINE_INBOX is not set.")
     ends: dict[str, State[Any]] = {}
     for each in chosen:
         champion = champion_now(each.name)
         if champion is not None:
-            ends[each.name] = watch_study(each.name, champion.version, where, return_state=True)
+            ends[each.name] = _state_of(each, champion, where)
     if not ends:
         return Completed(name=SKIPPED, message=f"{study or 'No study'} has no champion to watch.")
     return _together(ends)
+
+
+def _state_of(study: Study, champion: VersionRef, where: str) -> State[Any]:
+    state: Any = watch_study(study.name, champion.version, where, return_state=True)  # typed as if it were awaitable
+    return cast(State[Any], state)
 
 
 @flow(name="watch-study", log_prints=False)
@@ -107,7 +110,7 @@ def _look(study: Study, model: VersionRef, where: str) -> Look | State[Any]:
     batch = read_arrivals(inbox, study.source, read, key=key, root=root)
     again = look_at(now=time.time())
     if not {(each.id, each.digest) for each in inbox.new} <= {(each.id, each.digest) for each in again.new}:
-        return Completed(name=NOTHING_NEW, message=f"{study.name}: recordings changed while they were read; next look.")
+        return Completed(name=NOTHING_NEW, message=f"{study.name}: recordings changed while they were read.")
     batch, measured = _measured(watched, batch, root)
     write_names(inbox.new, batch.quarantined, own / "quarantine.csv")
     look = enter_look(watched, inbox.new, batch, measured, waiting=_waiting(again))
@@ -168,7 +171,7 @@ def _end(look: Look) -> State[Any]:
 
 
 def _together(ends: Mapping[str, State[Any]]) -> State[Any]:
-    """The end of the whole: failures first, then the worst of the end states; every study that saw anything is named."""
+    """The end of the whole: failures first, then the worst end state; each study that saw anything is named."""
     failed = {name: state for name, state in ends.items() if not state.is_completed()}
     if failed:
         return Failed(message="; ".join(f"{name}: {state.message}" for name, state in failed.items()))

@@ -113,7 +113,7 @@ def _stream(root: Path, table: Mapping[str, Subject], channels: tuple[str, ...])
 
 
 def belongs(hypnogram: str, name: str) -> bool:
-    """Whether a hypnogram is a recording's: the last character of a PSG's name is its technician's, of a hypnogram's its scorer's."""
+    """Whether a hypnogram is a recording's: a PSG's name ends in its technician's letter, its own in its scorer's."""
     stem = hypnogram.removesuffix(HYPNOGRAM_ENDING)
     return len(stem) == len(name) and stem[:-1] == name[:-1]
 

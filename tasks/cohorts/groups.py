@@ -22,7 +22,7 @@ NO_SIGNAL = "~"
 
 @dataclass(frozen=True)
 class RecordingFiles:
-    """One recording: ``name`` as its reader calls it, its ``files`` and those still ``missing``, relative to the folder.
+    """One recording: ``name`` as its reader calls it, its ``files`` and what is ``missing``, relative to the folder.
 
     Missing is only what a part that is there says must follow: the signal file of a header, the recording of a
     hypnogram. What may be absent for good, such as annotations, is the reader's to judge.

@@ -32,7 +32,7 @@ def measures_over_looks(table: pd.DataFrame, *, title: str) -> Figure:
 
     ``table`` has the columns LOOKS, one row per look and measure; ``ci_low`` and ``ci_high`` are those of the
     difference to the baseline and are drawn about it, so that an interval that misses the baseline's line is a
-    violation. Looks that compared nothing say so at the bottom. ValueError where a column is missing or there is no row.
+    violation. Looks that compared nothing say so. ValueError where a column is missing or there is no row.
     """
     require_columns(table, LOOKS, "table")
     if table.empty:

@@ -17,7 +17,7 @@ MEASURED = ("subject", "measure", "value", "n", "sex", "age_band")
 
 def record_baseline(ledger: Ledger, baseline: Baseline, values: Sequence[Mapping[str, Any]]) -> None:
     """Writes the baseline of a version with its values (rows of MEASURED), in the place of one that is there."""
-    of_version = {"model_name": baseline.model_name, "model_version": baseline.model_version}
+    of_version: dict[str, Any] = {"model_name": baseline.model_name, "model_version": baseline.model_version}
     with ledger.writing() as session:
         for table in (BaselineValue, Baseline):
             session.execute(delete(table).filter_by(**of_version))

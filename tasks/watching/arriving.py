@@ -1,7 +1,7 @@
 """What is new in an inbox: recordings with all their files, known by the digest of what is in them.
 
-Nothing that is told to others bears a file's name: it may be a patient's. A recording is called by the keyed hash of its
-name; who may read the installation's home finds the names in its `quarantine.csv`.
+Nothing that is told to others bears a file's name: it may be a patient's. A recording is called by the keyed hash of
+its name; who may read the installation's home finds the names in its `quarantine.csv`.
 """
 
 from __future__ import annotations

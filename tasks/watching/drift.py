@@ -49,8 +49,8 @@ class Difference:
 class Finding:
     """One measure in one subgroup at one look.
 
-    ``baseline`` is the baseline's mean with its own 95 % interval, ``new`` that of the ``n_new`` subjects that arrived since promotion.
-    Both, and the interval, are NaN where ``n_new`` is below FEWEST_SUBJECTS.
+    ``baseline`` is the baseline's mean with its own 95 % interval, ``new`` that of the ``n_new`` subjects
+    that arrived since promotion. Both, and the interval, are NaN where ``n_new`` is below FEWEST_SUBJECTS.
     """
 
     measure: str

@@ -40,8 +40,9 @@ def enter_look(
 ) -> books.Look:
     """Compares, and writes the look with its arrivals and values to the ledger, all of it or nothing.
 
-    ``measured``: of the batch, see `measure_recordings`. ``waiting``: said at the message's end. A look at the same arrivals by the same version that is
-    there already is returned as it is.
+    ``measured``: of the batch, see `measure_recordings`.
+    ``waiting``: said at the end of the message. A look at the same arrivals by the same version that is there
+    already is returned as it is.
     """
     model = watched.model
     own = measured.assign(recording=measured["recording"].map(batch.recordings))

@@ -38,7 +38,8 @@ def plan_of_arrivals(promoted: Evaluation, explainer: str, cohort: Cohort, root:
     """The evaluation of a cohort of arrivals: as the one that promoted the version, one explainer and one measure.
 
     A known subject is judged by the member that never saw it, a new one by the members in turn. It
-    stays out of the ledger's evaluations: it judges recordings, not the version. Raises PlumblineError where the arrivals have other classes, channels or grids than the version.
+    stays out of the ledger's evaluations: it judges recordings, not the version. Raises PlumblineError
+    where the arrivals have other classes, channels or grids than the version.
     """
     chosen = promoted.configuration
     metric, baseline = chosen["primary_metric"], chosen["primary_baseline"]
@@ -92,7 +93,8 @@ def members_in_turn(members: pd.Series, count: int) -> pd.Series:
 def measure_recordings(evaluation: Evaluation, explainer: str, left_out: Collection[int]) -> pd.DataFrame:
     """One row per recording, subject and measure, columns COLUMNS: ``subject`` is the pseudonym, ``n`` samples.
 
-    `by_subject` averages what recordings say of a subject. ``value`` is NaN where undefined. Labels ``left_out`` had too few subjects to judge by at promotion. Measures:
+    `by_subject` averages what recordings say of a subject. ``value`` is NaN where undefined. Labels
+    ``left_out`` had too few subjects to judge by at promotion. Measures:
     ``accuracy``, the mean over the subject's classes of the part read rightly (of a segmentation ``dice``, on the
     network's grid), on every tested sample; the primary faithfulness measure of ``explainer``; and
     ``share <part>``, percent of the relevance of the true class, on the judged samples.
@@ -179,6 +181,6 @@ def _shares(evaluation: Evaluation, cohort: Cohort, explainer: str, left_out: Co
     return means.assign(measure="share " + means["part"]).drop(columns="part")
 
 
-def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def as_records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """Rows as plain values, None where unknown or undefined."""
     return table.astype(object).where(table.notna(), None).to_dict("records")

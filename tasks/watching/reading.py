@@ -22,7 +22,8 @@ Read = Callable[..., Cohort]
 
 @dataclass(frozen=True)
 class Batch:
-    """What was read together: the ``cohort``, None where nothing could be used, with the id of each ``recording`` in it.
+    """What was read together: the ``cohort``, None where nothing could be used, and by name the ids of its
+    ``recordings``.
 
     ``quarantined``: reasons by id.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -64,7 +66,7 @@ def _look(*, primary_key: bool) -> sa.Column[str]:
     return sa.Column("look", sa.Text(), reference, primary_key=primary_key, nullable=False)
 
 
-def _measured() -> list[sa.Column[object]]:
+def _measured() -> list[sa.Column[Any]]:
     return [
         sa.Column("value", sa.Float()),
         sa.Column("n", sa.Integer(), nullable=False),

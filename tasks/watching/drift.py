@@ -3,7 +3,8 @@
 The subject is the unit. Two things are corrected for, by the union bound, so that it does not matter how measures,
 subgroups and looks depend on each other (every look sees the subjects of the one before, and the same baseline):
 
-- the family within a look, declared by the baseline: every measure in every subgroup of enough subjects;
+- the family within a look, declared by the baseline: every measure in every subgroup of enough subjects, each of all
+  that arrived since promotion and of the look's own arrivals;
 - repeated looks: look k spends ``alpha / (k (k + 1))``, and these sum to alpha over any number of looks. All intervals
   of all looks hold together with probability 1 - alpha, and nobody needs to say beforehand how often one will look.
 
@@ -29,6 +30,8 @@ FEWEST_SUBJECTS = 5
 """Of a cell, in the baseline and among the new ones: fewer are suppressed, they could be traced to persons."""
 EVERYONE = "all"
 FACTORS = ("sex", "age_band")
+SINCE_PROMOTION, LATEST = "since promotion", "this look"
+"""Who is compared: all that arrived, which finds small drift, and the look's own: sudden drift drowns in the former."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Finding:
 
     measure: str
     subgroup: str
+    window: str
     baseline: float
     baseline_low: float
     baseline_high: float
@@ -70,6 +74,7 @@ class Finding:
     def sentence(self) -> str:
         """What was found."""
         where = "" if self.subgroup == EVERYONE else f" of {self.subgroup}"
+        where += "" if self.window == SINCE_PROMOTION else f" in {self.window}"
         if math.isnan(self.difference):
             return f"{self.measure}{where}: too few yet ({self.n_new} of {FEWEST_SUBJECTS})"
         return (
@@ -135,19 +140,27 @@ def enough_arrived(arrived: pd.DataFrame, baseline: pd.DataFrame) -> bool:
     return any(len(values) >= FEWEST_SUBJECTS for values in counts.values())
 
 
-def look_for_drift(arrived: pd.DataFrame, baseline: pd.DataFrame, look: int) -> list[Finding]:
+def look_for_drift(
+    arrived: pd.DataFrame, baseline: pd.DataFrame, look: int, latest: pd.DataFrame | None = None
+) -> list[Finding]:
     """Every declared measure in every declared subgroup: what arrived since promotion against the baseline.
 
-    Both tables have one row per subject and measure; see `declared_family`. ``look``: how many looks, this one
-    included, have tested anything since promotion.
+    ``latest``: what this look itself brought, by default all of it. All tables have one row per subject and measure;
+    see `declared_family`. ``look``: how many looks, this one included, have tested anything since promotion.
     """
     family = declared_family(baseline)
-    old, new = _values(baseline, family), _values(arrived, family)
-    return [_finding(cell, new[cell], old[cell], spent_at(look), len(family)) for cell in family]
+    old = _values(baseline, family)
+    windows = {SINCE_PROMOTION: arrived, LATEST: arrived if latest is None else latest}
+    return [
+        _finding(cell, window, values[cell], old[cell], spent_at(look), len(windows) * len(family))
+        for window, values in ((name, _values(table, family)) for name, table in windows.items())
+        for cell in family
+    ]
 
 
 def _finding(
     cell: tuple[str, str],
+    window: str,
     new: NDArray[np.float64],
     old: NDArray[np.float64],
     alpha: float,
@@ -159,6 +172,7 @@ def _finding(
     return Finding(
         measure=cell[0],
         subgroup=cell[1],
+        window=window,
         baseline=float(old.mean()),
         baseline_low=float(old.mean() - own),
         baseline_high=float(old.mean() + own),

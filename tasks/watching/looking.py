@@ -52,7 +52,7 @@ def enter_look(
     tested = None
     if enough_arrived(subjects, watched.baseline):
         tested = 1 + max((look.tested or 0 for look in before), default=0)
-    findings = look_for_drift(subjects, watched.baseline, tested or 1)
+    findings = look_for_drift(subjects, watched.baseline, tested or 1, by_subject(own))
     state, message = _verdict(findings, batch, subjects["subject"].nunique(), len(arrivals))
     look = books.Look(
         key=digest_of([model.name, model.version, sorted((each.id, each.digest) for each in arrivals)]),

@@ -22,7 +22,7 @@ from ..publishing.prefect_artifacts import show_mlflow_run
 from ..publishing.registry import VersionRef
 from ..publishing.tracking import keyed_run
 from ..settings import Settings
-from .drift import EVERYONE, Finding
+from .drift import EVERYONE, SINCE_PROMOTION, Finding
 
 KEY_TAG = "plumbline.key"
 _NUMBERS = ("baseline", "baseline_low", "baseline_high", "new", "difference", "ci_low", "ci_high")
@@ -71,17 +71,21 @@ def figure_of(look: books.Look) -> Figure | None:
     """Every measure of everyone over the version's looks up to this one; None where nothing was declared."""
     before = [each for each in looks(open_books(), look.model_name, look.model_version) if each.number <= look.number]
     tables = [findings_of(each).assign(look=each.number) for each in before]
-    table = pd.concat(tables, ignore_index=True).query("subgroup == @EVERYONE")
+    table = _of_everyone(pd.concat(tables, ignore_index=True))
     if table.empty:
         return None
     return measures_over_looks(table, title=f"{look.study} version {look.model_version} since promotion")
+
+
+def _of_everyone(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["subgroup"] == EVERYONE) & (table["window"] == SINCE_PROMOTION)]
 
 
 def _metrics(table: pd.DataFrame) -> dict[str, float]:
     """Of everyone: the mean, the difference to the baseline and its interval; ``violations`` counts all subgroups."""
     metrics = {"violations": float(table["violated"].sum())}
     columns = {"new": "", "difference": "_difference", "ci_low": "_ci_low", "ci_high": "_ci_high"}
-    for row in table[table["subgroup"] == EVERYONE].to_dict("records"):
+    for row in _of_everyone(table).to_dict("records"):
         name = str(row["measure"]).replace(" ", "_")
         metrics |= {f"{name}{suffix}": float(row[column]) for column, suffix in columns.items()}
     return {name: value for name, value in metrics.items() if not math.isnan(value)}
@@ -89,7 +93,10 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
 
 def _note(look: books.Look, table: pd.DataFrame) -> str:
     lines = [f"**{look.state}**", "", _escaped(look.message), ""]
-    lines += ["| measure | subgroup | at promotion | since | difference | subjects |", "|---|---|---|---|---|---|"]
+    lines += [
+        "| measure | subgroup | who | at promotion | now | difference | subjects |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [_line(row) for row in table.to_dict("records")]
     return "\n".join(lines)
 
@@ -99,7 +106,15 @@ def _line(row: Mapping[Any, Any]) -> str:
     since = f"{row['new']:.3g}" if measured else "too few"
     difference = f"{row['difference']:+.3g} [{row['ci_low']:.3g}, {row['ci_high']:.3g}]" if measured else ""
     mark = " **violated**" if row["violated"] else ""
-    cells = (row["measure"], row["subgroup"], f"{row['baseline']:.3g}", since, difference + mark, row["n_new"])
+    cells = (
+        row["measure"],
+        row["subgroup"],
+        row["window"],
+        f"{row['baseline']:.3g}",
+        since,
+        difference + mark,
+        row["n_new"],
+    )
     return f"| {' | '.join(_escaped(str(cell)) if cell != difference + mark else str(cell) for cell in cells)} |"
 
 

@@ -82,7 +82,7 @@ def watched(judged: Installation, tmp_path_factory: pytest.TempPathFactory) -> t
 
 def test_promotion_wrote_the_baseline(watched: tuple[Installation, Path]) -> None:
     installation, _ = watched
-    ((digest, explainer),) = rows(installation, "SELECT digest, explainer FROM baselines")
+    ((digest,),) = rows(installation, "SELECT digest FROM baselines")
     assert digest == tag(installation, "plumbline.baseline")
     counts = dict(rows(installation, "SELECT measure, count(*) FROM baseline_values GROUP BY measure"))  # type: ignore[arg-type]
     assert set(counts.values()) == {20}
@@ -134,7 +134,7 @@ def test_drift_and_quarantine_are_both_named_and_a_new_champion_changes_nothing_
     _, ((name, message),) = run(installation, inbox, PROMOTE_MEANWHILE)
     assert name == "Completed with violations"
     assert "ecg-beats version 1: 9 new recordings, 15 subjects since promotion" in message
-    assert "violations: accuracy is " in message
+    assert "violations: accuracy" in message
     assert "1 quarantined (" in message
     assert rows(installation, "SELECT DISTINCT model_version FROM looks") == [("1",)]
     assert runs_of_looks(installation) == ["watch v1 look 1", "watch v1 look 2"]

@@ -154,7 +154,7 @@ def test_a_full_disk_is_no_fault_of_a_recording(inbox: Path, tmp_path: Path) -> 
     ("reader", "write", "subjects", "files"),
     [
         ("edf_stages", write_stages, 2, {2, 3}),
-        ("dreams_spindles", write_spindles, 2, {3, 4}),
+        ("dreams_spindles", write_spindles, 2, {5}),
         ("isles", write_strokes, 2, {7}),
         ("open_ms", write_ms, 2, {5}),
     ],
@@ -206,7 +206,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 def test_a_bucket_is_mirrored_and_only_what_changed_is_fetched(bucket, phantom: Path, tmp_path: Path) -> None:
     for path in phantom.iterdir():
         bucket.upload_file(str(path), "arrivals", f"in/ecg-beats/{path.name}")
-    for hostile in ("../../outside.hea", "a\nb.hea", "sub/../../x.hea"):
+    for hostile in ("../../outside.hea", "<b>.hea", "sub/../../x.hea"):
         bucket.put_object(Bucket="arrivals", Key=f"in/ecg-beats/{hostile}", Body=b"x")
     bucket.put_object(Bucket="arrivals", Key="in/sleep-stages/n.edf", Body=b"x")
     folder = inbox_folder("s3://arrivals/in", "ecg-beats", tmp_path)

@@ -49,11 +49,12 @@ def alarms(draw: Draw, seed: int) -> tuple[float, float]:
         old, new = draw(rng, (MEASURES, BASELINE)), draw(rng, (MEASURES, LOOKS * ARRIVE_AT_ONCE))
         found = [
             (
-                difference_of_means(new[m, : k * ARRIVE_AT_ONCE], old[m], spent_at(k), comparisons=MEASURES),
-                difference_of_means(new[m, : k * ARRIVE_AT_ONCE], old[m], ALPHA),
+                difference_of_means(new[m, first : k * ARRIVE_AT_ONCE], old[m], spent_at(k), comparisons=2 * MEASURES),
+                difference_of_means(new[m, first : k * ARRIVE_AT_ONCE], old[m], ALPHA),
             )
             for k in range(1, LOOKS + 1)
             for m in range(MEASURES)
+            for first in (0, (k - 1) * ARRIVE_AT_ONCE)
         ]
         corrected += any(right.excludes_zero for right, _ in found)
         naive += any(wrong.excludes_zero for _, wrong in found)
@@ -105,6 +106,18 @@ def test_a_subgroup_that_drifts_alone_is_named() -> None:
     assert "accuracy of sex: M is " in next(f.sentence for f in findings if f.subgroup == "sex: M")
 
 
+def test_sudden_drift_after_a_long_quiet_time_is_found_in_the_look_itself() -> None:
+    rng = np.random.default_rng(5)
+    old, quiet = rng.normal(0.99, 0.01, 20), rng.normal(0.99, 0.01, 200)
+    latest = rng.normal(0.5, 0.1, 8)
+    arrived = table_of({"accuracy": np.concatenate([quiet, latest])})
+    verdicts = {
+        finding.window: finding.violated
+        for finding in look_for_drift(arrived, table_of({"accuracy": old}), 20, table_of({"accuracy": latest}))
+    }
+    assert verdicts == {"since promotion": False, "this look": True}
+
+
 def test_small_cells_are_suppressed_and_said() -> None:
     old = table_of({"accuracy": np.linspace(0, 1, 12)}, ["F"] * 8 + ["M"] * 4)
     assert declared_family(old) == [("accuracy", EVERYONE), ("accuracy", "sex: F")]
@@ -122,7 +135,7 @@ def test_small_cells_are_suppressed_and_said() -> None:
 def test_undefined_values_are_left_out_not_counted_as_zero() -> None:
     old = table_of({"accuracy": np.array([0.4, 0.6] * 5)})
     values = np.array([0.5, 0.6, 0.4, 0.5, 0.5, np.nan, np.nan])
-    (finding,) = look_for_drift(table_of({"accuracy": values}), old, 1)
+    finding = look_for_drift(table_of({"accuracy": values}), old, 1)[0]
     assert finding.n_new == 5
     assert finding.new == pytest.approx(0.5)
 

@@ -202,6 +202,24 @@ def rollback(study: StudyName) -> None:
 
 
 @app.command()
+def watch(
+    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="default: every study with a champion")] = None,
+    inbox: Annotated[
+        str | None, typer.Option("--inbox", help="folder or s3://bucket/prefix; default PLUMBLINE_INBOX")
+    ] = None,
+) -> None:
+    """Looks at what has arrived: explains it with the champion and compares it with what held at promotion."""
+    from .watch import quarantined_some
+    from .watch import watch as watch_flow
+
+    state: Any = watch_flow(study, inbox, return_state=True)
+    if state.is_failed() or state.is_crashed():
+        state.result()
+    console.print(f"{state.name}. {state.message or ''}".rstrip(), highlight=False, markup=False)
+    raise typer.Exit(Exit.QUARANTINED if quarantined_some(state) else Exit.DONE)
+
+
+@app.command()
 def report(
     study: StudyName,
     out: Annotated[Path, typer.Option("--out", help="the page to write")] = Path("report.html"),

@@ -16,6 +16,7 @@ from tasks.gating.judged import judged_by
 from tasks.publishing.prefect_artifacts import show_constraints
 from tasks.publishing.registry import VersionRef, resolve_for_gate
 from tasks.settings import Settings
+from tasks.watching.baseline import write_baseline
 
 from .catalogue import study_named
 
@@ -35,6 +36,7 @@ def gate(study: str, version: str | None = None) -> dict[str, Any]:
         verdict = judge_version(constraints_of(chosen.gate, judged_by(evaluation), champion))
         if verdict.passed:
             promote(evaluation, model, verdict, chosen.title)
+            write_baseline(evaluation, model)
         else:
             refuse(evaluation, model, verdict, chosen.title)
     rows = [constraint.as_row() | {"found": constraint.found} for constraint in verdict.constraints]

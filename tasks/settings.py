@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     data: Path | None = Field(
         None, description="recordings, a folder per study, for commands and jobs that are given none"
     )
+    inbox: str | None = Field(
+        None, description="where recordings arrive for the watch: a folder or s3://bucket/prefix, a folder per study"
+    )
+    notify_url: SecretStr | None = Field(
+        None, description="where the watch's violations and failures are told: an Apprise URL or a web hook"
+    )
     real_data: Path = Field(Path("../shared/data"), description="where the tests look for real recordings")
     ledger_url: SecretStr | None = Field(None, description="SQL URL of the ledger; default SQLite under home")
     mlflow_database: SecretStr | None = Field(None, description="SQL URL of MLflow's store; default SQLite under home")
@@ -175,6 +181,7 @@ def platform_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "14",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # so that a lost host is seen within 90 s
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": settings.prefect_store,

@@ -51,9 +51,7 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
     nothing is usable.
     """
     root = folder_of_records(folder, "DREAMS excerpts")
-    names = sorted({path.stem for path in root.iterdir() if _NAME.fullmatch(path.stem)}, key=lambda name: int(name[7:]))
-    if not names:
-        raise CohortError(f"{private(root)} holds no excerpt; expected files excerptN.edf or excerptN.txt.")
+    names = excerpt_names(root)
     description = CohortDescription(
         study=study,
         classes=CLASSES,
@@ -66,6 +64,14 @@ def read_spindles(folder: Path | str, *, key: bytes, out: Path | str, study: str
         parameters={},
     )
     return write_cohort(out, description, _stream(root, names, read_subject_table(root)), key=key)
+
+
+def excerpt_names(root: Path) -> list[str]:
+    """The excerpts of the folder, by number. Raises CohortError if there are none."""
+    names = sorted({path.stem for path in root.iterdir() if _NAME.fullmatch(path.stem)}, key=lambda name: int(name[7:]))
+    if not names:
+        raise CohortError(f"{private(root)} holds no excerpt; expected files excerptN.edf or excerptN.txt.")
+    return names
 
 
 def derivation_in(header: EdfHeader) -> str:

@@ -81,7 +81,7 @@ def telemetry_errors(path: Path, header: EdfHeader, epochs: int, seconds: float 
 def stages_beside(psg: Path, header: EdfHeader) -> list[Mark]:
     """The scored stages of a recording, in seconds from its start; none where it has not exactly one hypnogram."""
     name = psg.name.removesuffix(PSG_ENDING)
-    found = [path for path in psg.parent.glob(f"*{HYPNOGRAM_ENDING}") if _belongs(path.name, name)]
+    found = [path for path in psg.parent.glob(f"*{HYPNOGRAM_ENDING}") if belongs(path.name, name)]
     return _on_clock(found[0], header) if len(found) == 1 else []
 
 
@@ -102,7 +102,7 @@ def _stream(root: Path, table: Mapping[str, Subject], channels: tuple[str, ...])
         raise CohortError(f"{private(root)} holds no recording; expected EDF files whose names end in {PSG_ENDING}.")
     used = set()
     for name in (name.removesuffix(PSG_ENDING) for name in names):
-        matching = sorted(hypnogram for hypnogram in hypnograms if _belongs(hypnogram, name))
+        matching = sorted(hypnogram for hypnogram in hypnograms if belongs(hypnogram, name))
         used |= set(matching)
         try:
             yield _recorded(_files(root, name, matching), table, channels)
@@ -112,8 +112,8 @@ def _stream(root: Path, table: Mapping[str, Subject], channels: tuple[str, ...])
         yield Quarantined(orphan.removesuffix(HYPNOGRAM_ENDING), f"the hypnogram has no recording *{PSG_ENDING}.")
 
 
-def _belongs(hypnogram: str, name: str) -> bool:
-    """The last character of a PSG's name is its technician's, of a hypnogram's its scorer's."""
+def belongs(hypnogram: str, name: str) -> bool:
+    """Whether a hypnogram is a recording's: a PSG's name ends in its technician's letter, its own in its scorer's."""
     stem = hypnogram.removesuffix(HYPNOGRAM_ENDING)
     return len(stem) == len(name) and stem[:-1] == name[:-1]
 

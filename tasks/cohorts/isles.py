@@ -54,7 +54,7 @@ def read_isles(
     subjects' pseudonyms. ``study``: the name that the manifest bears. Raises CohortError when nothing is usable.
     """
     root = folder_of_records(folder, "ISLES cases")
-    cases = _cases(root)
+    cases = case_names(root)
     clinical = read_clinical(root / Path(cases[0]).parent)
     description = CohortDescription(
         study=study,
@@ -72,8 +72,8 @@ def read_isles(
     return write_cohort(out, description, stream, key=key)
 
 
-def _cases(root: Path) -> list[str]:
-    """The case folders relative to ``root``, by number."""
+def case_names(root: Path) -> list[str]:
+    """The case folders relative to ``root``, by number. Raises CohortError if there are none."""
     for pattern in ("training_*", "*/training_*", "*/*/training_*"):
         found = [
             path.relative_to(root).as_posix()

@@ -79,7 +79,7 @@ def read_open_ms(
         parameters={"patch": list(patch), "per_patient": per_patient},
         volume=patch,
     )
-    stream = _stream(root, _patients(root), read_subject_table(root), patch, per_patient)
+    stream = _stream(root, patient_names(root), read_subject_table(root), patch, per_patient)
     return write_cohort(out, description, stream, key=key)
 
 
@@ -99,7 +99,8 @@ def patient_files(root: Path, patient: str) -> dict[str, str]:
     return files
 
 
-def _patients(root: Path) -> list[str]:
+def patient_names(root: Path) -> list[str]:
+    """The patients' folders, by number. Raises CohortError if there are none."""
     found = [path.name for path in root.iterdir() if path.is_dir() and PATIENT.fullmatch(path.name)]
     if not found:
         raise CohortError(f"{private(root)} holds no patient; expected folders patient01, patient02 and so on.")

@@ -75,11 +75,16 @@ def record_names(root: Path) -> list[str]:
         text = listing.read_text(encoding="utf-8", errors="replace")
         names = {line.strip() for line in text.splitlines() if line.strip()}
     else:
-        headers = (path.relative_to(root).with_suffix("") for path in root.rglob("*.hea"))
-        names = {path.as_posix() for path in headers if not any(part.startswith(".") for part in path.parts)}
+        names = header_names(root)
     if not names:
         raise CohortError(f"{private(root)} holds no WFDB record; expected headers (*.hea) or a list named RECORDS.")
     return sorted(names)
+
+
+def header_names(root: Path) -> set[str]:
+    """Names of the records that have a header, folders below included, hidden ones not."""
+    headers = (path.relative_to(root).with_suffix("") for path in root.rglob("*.hea"))
+    return {path.as_posix() for path in headers if not any(part.startswith(".") for part in path.parts)}
 
 
 def inside(root: Path, name: str) -> Path:

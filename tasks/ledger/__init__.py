@@ -1,7 +1,7 @@
 """The ledger: the SQL database of evaluations, scores and relevance shares."""
 
 from .database import Ledger, LedgerError, open_ledger
-from .models import Evaluation, GateDecision
+from .models import Baseline, Evaluation, GateDecision, Look
 from .store import (
     begin,
     champions,
@@ -20,10 +20,12 @@ from .store import (
 )
 
 __all__ = [
+    "Baseline",
     "Evaluation",
     "GateDecision",
     "Ledger",
     "LedgerError",
+    "Look",
     "begin",
     "champions",
     "evaluations",

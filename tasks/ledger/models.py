@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 
@@ -123,3 +123,91 @@ class GateDecision(Base):
     verdict: Mapped[str]
     violations: Mapped[list[Any]]
     decided_at: Mapped[datetime] = mapped_column(default_factory=lambda: datetime.now(UTC))
+
+
+class Baseline(Base):
+    """What a version was measured to be when it was promoted: by which evaluation, of which explainer.
+
+    ``digest`` is that of its values; ``made_at`` is when they were first written.
+    """
+
+    __tablename__ = "baselines"
+
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    model_version: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str]
+    evaluation_key: Mapped[str]
+    explainer: Mapped[str]
+    digest: Mapped[str]
+    made_at: Mapped[datetime] = mapped_column(default_factory=lambda: datetime.now(UTC))
+
+
+class BaselineValue(Base):
+    """One measure of one subject of a baseline, over ``n`` samples; ``value`` is NULL where undefined."""
+
+    __tablename__ = "baseline_values"
+
+    model_name: Mapped[str] = mapped_column(primary_key=True)
+    model_version: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float | None]
+    n: Mapped[int]
+    sex: Mapped[str | None]
+    age_band: Mapped[str | None]
+
+
+class Look(Base):
+    """One look of the watch at what had arrived, by the version that was champion when it began.
+
+    ``key`` is the digest of the version and of what was new; ``number`` counts the version's looks from 1, ``tested``
+    those that compared anything, this one included (NULL where it did not): as many have spent of the error rate.
+    ``findings`` are the rows of its table. ``mlflow_run_id`` is NULL until the look has been shown.
+    """
+
+    __tablename__ = "looks"
+    __table_args__ = (UniqueConstraint("model_name", "model_version", "number"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    number: Mapped[int]
+    tested: Mapped[int | None]
+    state: Mapped[str]
+    message: Mapped[str]
+    findings: Mapped[list[Any]]
+    mlflow_run_id: Mapped[str | None] = mapped_column(default=None)
+    looked_at: Mapped[datetime] = mapped_column(default_factory=lambda: datetime.now(UTC))
+
+
+class Arrival(Base):
+    """One version of a recording that has arrived: it is known by the digest of its files.
+
+    ``recording`` is a keyed hash of its name, which may tell who it is from. ``reason`` says why it could not be used
+    and is empty where it was. Of several digests of one recording the one that was seen last counts.
+    """
+
+    __tablename__ = "arrivals"
+
+    study: Mapped[str] = mapped_column(primary_key=True)
+    recording: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    look: Mapped[str] = mapped_column(ForeignKey("looks.key", ondelete="CASCADE"))
+    reason: Mapped[str]
+    seen_at: Mapped[datetime] = mapped_column(default_factory=lambda: datetime.now(UTC))
+
+
+class ArrivedValue(Base):
+    """One measure of one subject in a recording that has arrived, over ``n`` samples; NULL where undefined."""
+
+    __tablename__ = "arrived_values"
+
+    look: Mapped[str] = mapped_column(ForeignKey("looks.key", ondelete="CASCADE"), primary_key=True)
+    recording: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float | None]
+    n: Mapped[int]
+    sex: Mapped[str | None]
+    age_band: Mapped[str | None]

@@ -13,6 +13,7 @@ from ..settings import Settings, prepare_environment
 from . import servers
 from .abandoned import crash_abandoned_flow_runs
 from .access import require_password_beyond_this_machine
+from .automations import apply_automations
 from .deployments import all_deployed, apply_deployments, deployments_digest, ensure_work_pool, worker_online
 from .processes import ServerProcess, ServiceError, end
 from .record import MLFLOW, NAMES, PREFECT, WORKER, Record, read_record, write_record
@@ -84,7 +85,7 @@ class _Start:
             steps.append(self._await_worker)
         if MLFLOW in missing:
             steps.append(self._await_mlflow)
-        return steps
+        return [*steps, self._automate]
 
     def _require_same_addresses(self) -> None:
         wanted = {MLFLOW: self.settings.mlflow_url, PREFECT: self.settings.prefect_url, WORKER: None}
@@ -135,6 +136,9 @@ class _Start:
         apply_deployments(self.settings)
         self.deployments = deployments_digest()
         self._write()
+
+    def _automate(self) -> None:
+        apply_automations(self.settings)
 
     def _start_worker(self) -> None:
         crash_abandoned_flow_runs(self.settings)

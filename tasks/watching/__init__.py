@@ -1,0 +1,1 @@
+"""What arrives after promotion: is the champion still what it was when it was promoted?"""

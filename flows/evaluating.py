@@ -19,11 +19,12 @@ from tasks.evaluating.rechecking import recheck_one_shard
 from tasks.evaluating.scoring import score_shard
 from tasks.evaluating.sharing import share_shard, share_shards
 from tasks.publishing.evaluation_run import publish_evaluation
-from tasks.publishing.prefect_artifacts import show_judgement, shown_progress
+from tasks.publishing.prefect_artifacts import show_judgement
 from tasks.publishing.registry import VersionRef, download, newest_of_mode, resolve_for_evaluation
 from tasks.reporting.accuracy_table import write_accuracy_table
 from tasks.reporting.evaluation_report import write_evaluation_report
 from tasks.settings import Settings
+from tasks.spreading import each_unit
 
 from .accuracy import accuracy_rows
 from .catalogue import require_job, study_named
@@ -122,15 +123,13 @@ def _require_options(study: Study, model: VersionRef, expected: Mapping[str, str
 
 def share_relevance(evaluation: Evaluation) -> None:
     """Divides the relevance of every tested sample among the parts of the input; done shards are kept."""
-    for shard in shown_progress(share_shards(evaluation), f"{evaluation.study}: shards of shares"):
-        share_shard(evaluation, shard)
+    each_unit((share_shard,), evaluation, share_shards(evaluation), f"{evaluation.study}: shards of shares")
 
 
 def explain_and_judge(evaluation: Evaluation) -> None:
     """From the first shard to the verdicts; what a former run has done is kept."""
-    for shard in shown_progress(evaluation.shards(), f"{evaluation.study}: shards explained and scored"):
-        explain_shard(evaluation, shard)
-        score_shard(evaluation, shard)
+    shards = evaluation.shards()
+    each_unit((explain_shard, score_shard), evaluation, shards, f"{evaluation.study}: shards explained and scored")
     record_scores(evaluation)
     judge(evaluation)
 

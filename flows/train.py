@@ -13,9 +13,10 @@ from tasks.cohorts.build import build_cohort, recordings_of
 from tasks.cohorts.store import Cohort
 from tasks.evaluating.evaluation import Mode
 from tasks.evaluating.ledgering import record_quarantine
-from tasks.publishing.prefect_artifacts import show_mlflow_run, shown_progress
+from tasks.publishing.prefect_artifacts import show_mlflow_run
 from tasks.publishing.training_run import publish_training
 from tasks.settings import Settings
+from tasks.spreading import each_unit
 from tasks.training.fitting import Training, assemble, fit, test_members
 
 from .catalogue import study_named
@@ -41,8 +42,7 @@ def train(
     cohort = read_cohort(chosen, data, scale)
     training = plan_training(chosen, cohort, data, scale, mode)
     with alone(training.key, f"this training of {study}"):
-        for member in shown_progress(range(training.members), f"{study}: members trained"):
-            fit(training, member)
+        each_unit((fit,), training, range(training.members), f"{study}: members trained")
         assemble(training)
         test_members(training)
         version = publish_training(training, chosen.name)

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         None, description="folder or s3://bucket/prefix of models, figures and reports; default a folder under home"
     )
     pseudonym_key: SecretStr | None = Field(None, description="key of the subject pseudonyms; default a file")
+    dask: str | None = Field(
+        None, description="Dask scheduler (tcp://host:8786) whose workers share the work; default this process alone"
+    )
     host: str = Field("127.0.0.1", description="address that the servers bind to")
     mlflow_port: int = Field(5000, ge=1, le=65535)
     prefect_port: int = Field(4200, ge=1, le=65535)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from dataclasses import dataclass
 
@@ -60,11 +61,17 @@ def explain_shard(evaluation: Evaluation, shard: int) -> None:
     done = evaluation.shard_folder(shard) / ATTRIBUTIONS
     if done.exists():
         return
-    partial = done.with_name(f".{ATTRIBUTIONS}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in done.parent.glob(f".{ATTRIBUTIONS}.*"):  # of a killed process
+        shutil.rmtree(left, ignore_errors=True)
+    partial = done.with_name(f".{ATTRIBUTIONS}.{secrets.token_hex(4)}")
     partial.parent.mkdir(parents=True, exist_ok=True)
     compute_attributions(evaluation, shard).to_dataset().to_zarr(partial, consolidated=False)
-    partial.replace(done)
+    try:
+        partial.replace(done)
+    except OSError:  # a worker that was given up for lost has finished after all
+        if not done.exists():
+            raise
+        shutil.rmtree(partial)
 
 
 def compute_attributions(evaluation: Evaluation, shard: int) -> xr.DataArray:
@@ -87,5 +94,5 @@ def compute_attributions(evaluation: Evaluation, shard: int) -> xr.DataArray:
 
 def read_attributions(evaluation: Evaluation, shard: int) -> xr.DataArray:
     """The stored attributions of one shard."""
-    with xr.open_zarr(evaluation.shard_folder(shard) / ATTRIBUTIONS, consolidated=False) as stored:
+    with xr.open_zarr(evaluation.shard_folder(shard) / ATTRIBUTIONS, consolidated=False, chunks=None) as stored:
         return stored["attribution"].load()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -23,12 +23,12 @@ from .tracking import ui_address
 Item = TypeVar("Item")
 
 
-def shown_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Yields ``items``; the terminal and Prefect's page both tell how far they are."""
+def shown_progress(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
+    """Yields the ``count`` ``items``; the terminal and Prefect's page both tell how far they are."""
     artifact = cast(UUID, create_progress_artifact(progress=0.0, description=what))
-    for done, item in enumerate(track(items, what), 1):
+    for done, item in enumerate(track(items, what, count), 1):
         yield item
-        update_progress_artifact(artifact, progress=100.0 * done / len(items))
+        update_progress_artifact(artifact, progress=100.0 * done / count)
 
 
 def show_judgement(evaluation: Evaluation, mlflow_run_id: str) -> None:

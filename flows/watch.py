@@ -22,12 +22,12 @@ from tasks.evaluating.explaining import explain_shard
 from tasks.evaluating.judging import labels_left_out
 from tasks.evaluating.ledgering import open_books
 from tasks.evaluating.scoring import score_shard
-from tasks.gating.deciding import latest_evaluation
+from tasks.gating.finished import latest_evaluation
 from tasks.ledger import Look
 from tasks.ledger.watching import known_arrivals, unshown_looks
-from tasks.publishing.prefect_artifacts import shown_progress
 from tasks.publishing.registry import VersionRef, standing_champion
 from tasks.settings import Settings
+from tasks.spreading import each_unit
 from tasks.watching.arriving import Inbox, look_into
 from tasks.watching.baseline import promoting_evaluation, read_baseline, write_baseline
 from tasks.watching.inbox import inbox_folder
@@ -152,9 +152,8 @@ def _measured(watched: Watched, batch: Batch, root: Path) -> tuple[Batch, pd.Dat
     except PlumblineError as reason:
         refused = {identity: str(reason) for identity in batch.recordings.values()}
         return Batch(None, {}, {**refused, **batch.quarantined}), nothing
-    for shard in shown_progress(evaluation.shards(), f"{evaluation.study}: shards of arrivals"):
-        explain_shard(evaluation, shard)
-        score_shard(evaluation, shard)
+    shards = evaluation.shards()
+    each_unit((explain_shard, score_shard), evaluation, shards, f"{evaluation.study}: shards of arrivals")
     return batch, measure_recordings(evaluation, watched.explainer, labels_left_out(watched.promoted))
 
 

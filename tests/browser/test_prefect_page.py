@@ -46,6 +46,7 @@ def test_a_person_walks_from_the_deployments_to_the_judgement(browser, installed
     browser.sees("occlusion_w10 is more faithful than gradient")
     browser.screenshot("prefect-verdicts", whole_page=False)
     browser.driver.back()
+    browser.click("Artifacts")
     browser.click(f"{DEPLOYMENT}-comparisons")
     browser.sees("p_adjusted")
     assert "occlusion_w10" in browser.driver.execute_script("return document.body.innerText")

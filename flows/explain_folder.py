@@ -81,11 +81,13 @@ def _explain_one(loaded: Loaded, folder: Path, path: Path, method: str, out: Pat
     shutil.rmtree(stage, ignore_errors=True)  # of a killed run
     target = path.with_name(path.name + NIFTI_SUFFIX) if loaded.config.volume else path.with_suffix(path.suffix.lower())
     (stage / target).parent.mkdir(parents=True)
-    done, says = explain_file(loaded, folder / path, method, stage / target)
-    says.table.to_csv(stage / path.with_name(f"{path.name}.csv"), index=False)
-    for file in sorted(each for each in stage.rglob("*") if each.is_file()):
-        place = out / file.relative_to(stage)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, place)
-    shutil.rmtree(stage)
+    try:
+        done, says = explain_file(loaded, folder / path, method, stage / target)
+        says.table.to_csv(stage / path.with_name(f"{path.name}.csv"), index=False)
+        for file in sorted(each for each in stage.rglob("*") if each.is_file()):
+            place = out / file.relative_to(stage)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+    finally:
+        shutil.rmtree(stage)
     return done.count, says.predicted, says.confidence

@@ -22,6 +22,8 @@ from .tracking import ui_address
 
 Item = TypeVar("Item")
 
+RUN_HOLDS = "Figures, heatmaps, tables and the report"
+
 
 def shown_progress(items: Iterable[Item], what: str, count: int) -> Iterator[Item]:
     """Yields the ``count`` ``items``; the terminal and Prefect's page both tell how far they are."""
@@ -61,6 +63,6 @@ def show_mlflow_run(stem: str, mlflow_run_id: str) -> None:
     """Links to the MLflow run; without a server its number is shown instead."""
     address = ui_address(MlflowClient().get_run(mlflow_run_id))
     if address is None:
-        create_markdown_artifact(f"MLflow run `{mlflow_run_id}`", key=f"{stem}-mlflow-run")
+        create_markdown_artifact(f"MLflow run `{mlflow_run_id}`", key=f"{stem}-mlflow-run", description=RUN_HOLDS)
     else:
-        create_link_artifact(address, link_text="the run in MLflow", key=f"{stem}-mlflow-run")
+        create_link_artifact(address, link_text="the run in MLflow", key=f"{stem}-mlflow-run", description=RUN_HOLDS)

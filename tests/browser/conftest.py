@@ -32,7 +32,7 @@ SCREENSHOTS = Path(os.environ.get("PLUMBLINE_SCREENSHOTS", Path(__file__).parent
 
 @dataclass(frozen=True)
 class Browser:
-    """The Selenium driver with the four things a test of a page needs."""
+    """The Selenium driver with the few things a test of a page needs."""
 
     driver: Any
 
@@ -54,6 +54,19 @@ class Browser:
         return WebDriverWait(self.driver, seconds).until(
             lambda driver: driver.execute_script(run), f"the page never satisfied: {script}"
         )
+
+    def sees(self, words: str, seconds: float = 180) -> None:
+        """Waits until the page shows these words."""
+        self.wait_for(f"document.body.innerText.includes({json.dumps(words)})", seconds)
+
+    def click(self, words: str, selector: str = "*", seconds: float = 180) -> None:
+        """Clicks, as a person does, the innermost visible element of exactly these words."""
+        wanted = f"e => e.textContent.trim() === {json.dumps(words)} && e.getClientRects().length"
+        element = self.wait_for(
+            f"[...document.querySelectorAll({json.dumps(selector)})].filter({wanted}).at(-1)", seconds
+        )
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def console_errors(self) -> list[str]:
         """What the console holds at level SEVERE since the last call: script errors, failed requests."""

@@ -55,13 +55,9 @@ def _wait_for(url: str) -> None:
     pytest.fail(f"{url} did not answer within 180 s")
 
 
-def _sees(browser, words: str, seconds: float = 180) -> None:  # type: ignore[no-untyped-def]
-    browser.wait_for(f"document.body.innerText.includes({json.dumps(words)})", seconds)
-
-
 def test_the_overview_shows_the_primary_metric_of_every_explainer(browser, page: str) -> None:  # type: ignore[no-untyped-def]
     browser.open(page, width=1500, height=1600)
-    _sees(browser, "deletion_auc/occlusion_w10")
+    browser.sees("deletion_auc/occlusion_w10")
     browser.screenshot("mlflow-run-overview")
     text = browser.driver.execute_script("return document.body.innerText")
     assert "deletion_auc/gradient" in text
@@ -86,7 +82,7 @@ LOOK_UP_AND_DOWN = """
 def test_the_image_grid_shows_a_heatmap_of_every_class(browser, page: str) -> None:  # type: ignore[no-untyped-def]
     classes = ["normal", "LBBB", "RBBB", "paced", "PVC"]
     browser.open(f"{page}/model-metrics", width=1500, height=1600)
-    _sees(browser, "deletion_auc")
+    browser.sees("deletion_auc")
     assert browser.wait_for(LOOK_UP_AND_DOWN.strip().replace("WANTED", json.dumps(classes)), 240)
     browser.screenshot("mlflow-image-grid")
 
@@ -102,7 +98,23 @@ def test_the_artifacts_show_the_report(browser, page: str) -> None:  # type: ign
     browser.open(f"{page}/artifacts/report.html", width=1500, height=1000)
     browser.wait_for("document.querySelector('iframe[src^=blob]') !== null", 180)
     browser.driver.switch_to.frame(browser.driver.find_element("css selector", "iframe[src^=blob]"))
-    _sees(browser, "Most faithful on the mean")
+    browser.sees("Most faithful on the mean")
     assert "is more faithful than gradient" in browser.driver.execute_script("return document.body.innerText")
     browser.driver.switch_to.default_content()
     browser.screenshot("mlflow-report")
+
+
+def test_a_person_walks_from_the_experiments_to_a_heatmap(browser, page: str) -> None:  # type: ignore[no-untyped-def]
+    browser.open(f"{page.partition('#')[0]}#/experiments", width=1700, height=1000)
+    browser.click("Model training")  # MLflow's page begins with its tools for language models
+    browser.click(f"plumbline/{STUDY}", "a")
+    run = browser.wait_for("[...document.querySelectorAll('a')].find(a => a.textContent.startsWith('faithfulness v'))")
+    run.click()
+    browser.click("Artifacts", "[role=tab]")
+    for folder in ("heatmaps", "PVC"):
+        browser.click(folder)
+    name = browser.wait_for("document.body.innerText.match(/\\S+-occlusion_w10\\.png/)?.[0]")
+    browser.click(name)
+    browser.wait_for("[...document.images].some(i => i.naturalWidth > 400)")
+    browser.screenshot("mlflow-walk-heatmap", whole_page=False)
+    assert f"heatmaps/PVC/{name}" in browser.driver.execute_script("return location.href + document.body.innerText")

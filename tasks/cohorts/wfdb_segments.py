@@ -154,7 +154,8 @@ def _whole(
     for segment in segments:
         if layout is None and _names(segment.header) != names:
             raise UnusableRecording(
-                f"segment {private(segment.name)} has the signals {', '.join(map(shown_signal, _names(segment.header)))}; "
+                f"segment {private(segment.name)} has the signals "
+                f"{', '.join(map(shown_signal, _names(segment.header)))}; "
                 f"the first segment has {', '.join(map(shown_signal, names))}."
             )
     bare = tuple(Signal(name, "", 0.0) for name in names)

@@ -266,7 +266,7 @@ def replace_by_pipe(records: Path) -> None:
 FAULTS = {
     "truncated dat": (truncate, r"….dat has \d+ bytes where the header declares \d+ \(truncated\)"),
     "missing dat": (lambda r: (r / "p0002.dat").unlink(), r"….dat is missing"),
-    "pipe for dat": (replace_by_pipe, r"….dat is missing"),
+    "pipe for dat": (replace_by_pipe, r"….dat is a device or a pipe"),
     "missing atr": (lambda r: (r / "p0002.atr").unlink(), r"….atr is missing"),
     "missing hea": (lambda r: (r / "p0002.hea").unlink(), r"….hea is missing"),
     "empty hea": (lambda r: (r / "p0002.hea").write_text(""), "is empty"),
@@ -280,7 +280,7 @@ FAULTS = {
     "no MLII": (lambda r: line(r, "MLII", "V9"), "no lead MLII, only V9, V1"),
     "NaN": (write_nan, r"lead MLII has 1 undefined values \(NaN\)"),
     "flat": (lambda r: replace_record(r, np.full(4000, 0.1)), "lead MLII is flat"),
-    "other units": (lambda r: line(r, "/mV", "/mmHg"), "is in mmHg; expected mV"),
+    "other units": (lambda r: line(r, "/mV", "/mmHg"), "is in …; expected mV"),
     "path up": (lambda r: line(r, r"^p0002\.dat", "../secret.dat"), "lies outside the folder"),
     "absolute path": (lambda r: line(r, r"^p0002\.dat", "/etc/passwd"), "lies outside the folder"),
     "link outside": (link_outside, "lies outside the folder"),
@@ -290,7 +290,7 @@ FAULTS = {
     "huge count": (lambda r: line(r, r"^p0002 2 ", "p0002 9999999999 "), "declares … signals"),
     "huge rate": (lambda r: line(r, r"^p0002 2 360", "p0002 2 1e300"), "rate of"),
     "zero rate": (lambda r: line(r, r"^p0002 2 360", "p0002 2 0"), "rate of"),
-    "strange format": (lambda r: line(r, r"dat 212 ", "dat 999 "), "format 999|cannot be parsed"),
+    "strange format": (lambda r: line(r, r"dat 212 ", "dat 999 "), "format …|cannot be parsed"),
     "segments": (lambda r: line(r, r"^p0002 2", "p0002/3 2"), "several segments"),
 }
 

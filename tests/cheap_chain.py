@@ -36,5 +36,5 @@ except Exception as error:
     Path({told!r}).write_text(error.told)
 else:
     raise AssertionError("nothing usable, and nothing said")
-Path({classes!r}).write_text("\\\\n".join(sorted(unpickled)))
+Path({classes!r}).write_text("\\n".join(sorted(unpickled)))
 """

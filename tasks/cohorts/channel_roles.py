@@ -39,6 +39,7 @@ OTHER_LEADS = (r"(ECG )?(lead )?(ML)?(I|III)", r"(ECG )?V\d?", r"MCL\d?", r"aV[R
 """Patterns of the names of leads."""
 _MILLIVOLTS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
 _LONGEST_NAME = 10
+_UNITS = frozenset({"mV", "uV", "V", "mmHg", "kPa", "NU", "%", "adu", "bpm"})
 _MMHG = {"mmHg": 1.0, "kPa": 7.50061683}
 ROLES = {
     "ECG": Role(
@@ -83,8 +84,9 @@ def assign(signals: Sequence[Signal], roles: Sequence[str]) -> tuple[Assigned, .
 
 
 def shown_signal(name: str) -> str:
-    """The name of a signal that plays a role; marked as found (see `errors.private`) where it says more than that."""
-    return name if len(name) <= _LONGEST_NAME else private(name)
+    """The name of a signal if it is one of a role's; else marked as found, see `errors.private`."""
+    known = len(name) <= _LONGEST_NAME and any(_rank(role, name) < len(role.names) for role in ROLES.values())
+    return name if known else private(name)
 
 
 def check_roles(roles: Sequence[str]) -> None:
@@ -115,9 +117,10 @@ def _find(role: str, signals: Sequence[Signal], free: Sequence[int]) -> Assigned
             objections.append(objection)
     if objections:
         raise UnusableRecording(objections[0])
-    there = ", ".join(signals[number].name or "one without a name" for number in range(len(signals))) or "no signal"
+    names = [shown_signal(signal.name) if signal.name else "one without a name" for signal in signals]
+    there = ", ".join(names) or "no signal"
     wanted = " or ".join(STAND_INS.get(role, (role,)))
-    raise UnusableRecording(f"the record has no {wanted} signal, only {private(there)}.")
+    raise UnusableRecording(f"the record has no {wanted} signal, only {there}.")
 
 
 def _by_preference(needs: Role, signals: Sequence[Signal], free: Sequence[int]) -> list[int]:
@@ -134,7 +137,9 @@ def _rank(needs: Role, name: str) -> int:
 def _objection(role: str, needs: Role, signal: Signal) -> str:
     """Why the signal cannot play the role that its name promises; empty when it can."""
     if needs.factors is not None and signal.unit not in needs.factors:
-        return f"signal {signal.name} is in {signal.unit or 'no unit'}; {role} expects {' or '.join(needs.factors)}."
+        unit = signal.unit if signal.unit in _UNITS else private(signal.unit)
+        found = f"signal {shown_signal(signal.name)} is in {unit if signal.unit else 'no unit'}"
+        return f"{found}; {role} expects {' or '.join(needs.factors)}."
     if signal.rate < needs.slowest:
-        return f"signal {signal.name} has {signal.rate:g} Hz; {role} expects {needs.slowest:g} or more."
+        return f"signal {shown_signal(signal.name)} has {signal.rate:g} Hz; {role} expects {needs.slowest:g} or more."
     return ""

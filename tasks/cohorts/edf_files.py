@@ -170,10 +170,10 @@ def _check_calibration(fields: dict[str, list[str]]) -> None:
         for name, least, most in zip(fields["label"], fields[low], fields[high], strict=True):
             if name == _ANNOTATIONS:
                 continue
-            if _number(least, f"{kind} minimum of {private(name)}") == _number(
-                most, f"{kind} maximum of {private(name)}"
+            if _number(least, f"{kind} minimum of {shown_label(name)}") == _number(
+                most, f"{kind} maximum of {shown_label(name)}"
             ):
-                raise UnusableRecording(f"the header gives {private(name)} a {kind} minimum that is its maximum.")
+                raise UnusableRecording(f"the header gives {shown_label(name)} a {kind} minimum that is its maximum.")
 
 
 def _check_size(name: str, found: int, records: int, record_bytes: int) -> None:

@@ -120,8 +120,8 @@ def belongs(hypnogram: str, name: str) -> bool:
 
 def _files(root: Path, name: str, hypnograms: Sequence[str]) -> _Files:
     if len(hypnograms) != 1:
-        found = ", ".join(hypnograms) or "none"
-        raise UnusableRecording(f"the recording has {len(hypnograms)} hypnograms ({private(found)}); expected one.")
+        found = private(", ".join(hypnograms)) if hypnograms else "none"
+        raise UnusableRecording(f"the recording has {len(hypnograms)} hypnograms ({found}); expected one.")
     return _Files(
         name=name,
         psg=inside(root, name + PSG_ENDING),

@@ -88,7 +88,7 @@ def check_same_grid(volume: NiftiVolume, other: NiftiVolume) -> None:
     """Refuses two files of a case that do not lie on one grid."""
     if volume.values.shape != other.values.shape:
         raise UnusableRecording(
-            f"{volume.name} has {_form(volume.values.shape[::-1])} voxels where {other.name} has "
+            f"{private(volume.name)} has {_form(volume.values.shape[::-1])} voxels where {private(other.name)} has "
             f"{_form(other.values.shape[::-1])}; expected one grid."
         )
     if not np.allclose(volume.affine, other.affine, rtol=0, atol=_SAME_PLACE):

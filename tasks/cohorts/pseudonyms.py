@@ -37,7 +37,7 @@ def names_behind(folder: Path, key: bytes) -> dict[str, str]:
 
     Tried are all paths below the folder, whole and without parts of their ending, and the lines of ``RECORDS``.
     """
-    names = set()
+    names = {"train-images", "t10k-images"}  # what idx sets are known by, whichever of their files are there
     for path in folder.rglob("*"):
         home = path.parent.relative_to(folder)
         ends = [found.start() for found in re.finditer(r"[.-]", path.name)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .channel_roles import Signal
+from .channel_roles import Signal, shown_signal
 from .errors import UnusableRecording, private
 from .wfdb_files import (
     FRAME_RATES,
@@ -154,8 +154,9 @@ def _whole(
     for segment in segments:
         if layout is None and _names(segment.header) != names:
             raise UnusableRecording(
-                f"segment {private(segment.name)} has the signals {private(', '.join(_names(segment.header)))}; "
-                f"the first segment has {private(', '.join(names))}."
+                f"segment {private(segment.name)} has the signals "
+                f"{', '.join(map(shown_signal, _names(segment.header)))}; "
+                f"the first segment has {', '.join(map(shown_signal, names))}."
             )
     bare = tuple(Signal(name, "", 0.0) for name in names)
     signals = tuple(_signal(segments, bare, number) for number in range(len(names)))
@@ -174,7 +175,7 @@ def _signal(segments: tuple[Segment, ...], signals: tuple[Signal, ...], number: 
             described.setdefault((header.units[channel] or "", rate), segment.name)
     if len(described) > 1:
         raise UnusableRecording(
-            f"the segments give signal {private(signals[number].name)} in more than one unit or rate."
+            f"the segments give signal {shown_signal(signals[number].name)} in more than one unit or rate."
         )
     unit, rate = next(iter(described), ("", 0.0))
     return Signal(signals[number].name, unit, rate)

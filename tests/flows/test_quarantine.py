@@ -13,6 +13,8 @@ from installation import STUDY, Installation
 from looking import quarantined
 from support import only
 
+from tasks.cohorts.pseudonyms import load_or_create_key, names_behind
+
 # The weights as a former run would have left them: what is done is kept, so the command trains nothing. The
 # cohort is taken away again, so the command reads the recordings itself.
 TRAINED_BEFORE = f"""
@@ -44,7 +46,7 @@ print(mlflow.load_table("quarantine.json", [run.info.run_id])[["recording", "rea
 
 EXPECTED = {
     "p0001": "truncated",
-    "p0002": "p0002.dat is missing",
+    "p0002": "the file ….dat is missing",
     "p0003": "beyond the record's",
     "p0004": "no lead MLII, only V5, V1",
     "p0005": "undefined values (NaN)",
@@ -118,12 +120,14 @@ def test_spoilt_recordings_are_quarantined_with_their_reason_and_the_rest_traine
     done = installation.plumbline("train", STUDY, "--data", str(recordings))
 
     assert done.returncode == 3, done.stdout + done.stderr
-    reasons = quarantined(installation)
+    kept = quarantined(installation)
+    names = names_behind(recordings, load_or_create_key(installation.home / "pseudonym.key"))
+    reasons = {names[pseudonym]: reason for pseudonym, reason in kept.items()}
     assert set(reasons) == set(EXPECTED)
     for record, words in EXPECTED.items():
         assert words in reasons[record]
         assert str(recordings) not in reasons[record]
-    assert dict(json.loads(installation.python(TABLE).splitlines()[-1])) == reasons
+    assert dict(json.loads(installation.python(TABLE).splitlines()[-1])) == kept
     cohort = json.loads(only(installation.home.glob("cohorts/*/*/cohort.json")).read_text())
     assert (cohort["subjects"], cohort["samples"]) == (5, 5 * 5 * 4)
 

@@ -20,8 +20,8 @@ from tasks.cohorts.phantoms.sleep_stages import write_phantom as write_nights
 
 KEY = b"0123456789abcdef"
 STORED = ("mlflow.db", "ledger.db", "prefect/prefect.db")
-HARMLESS = ("numpy.", "pandas.", "builtins.", "collections.", "_codecs.", "copyreg.", "pyarrow.")
-"""Modules whose classes carry data and run nothing of a stranger's."""
+HARMLESS = ("numpy.", "pandas.", "builtins.", "collections.", "_codecs.", "copyreg.", "pyarrow.", "_operator.", "dask.")
+"""Modules whose classes carry data and run nothing of a stranger's; dask copies its own operators when imported."""
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,7 @@ def test_the_terminal_names_what_the_flow_conceals(ran: tuple[Installation, Path
     told = (folder.parents[1] / "told.txt").read_text()
     assert MARK in told
     with closing(sqlite3.connect(folder.parents[1] / "home/prefect/prefect.db")) as connection:
-        states = " ".join(row[0] or "" for row in connection.execute("select state_name from flow_run_state"))
         messages = [row[0] for row in connection.execute("select message from flow_run_state where type = 'FAILED'")]
-    assert "Failed" in states or messages
     assert any("No recording gave a sample" in message and "…" in message for message in messages)
 
 
@@ -81,7 +79,7 @@ def test_the_quarantined_are_found_again_by_whoever_has_the_folder(ran: tuple[In
         names[done.stdout.strip()] = reasons[pseudonym]
     assert set(names) == {f"{MARK}{number}" for number in (6, 7, 8)} | {f"{MARK}-absent"}
     assert re.search(r"….dat has 2 bytes where the header declares \d+ \(truncated\)", names[f"{MARK}6"])
-    assert names[f"{MARK}7"] == "the record has no lead MLII, only …."
+    assert names[f"{MARK}7"] == "the record has no lead MLII, only …, V1."
     unknown = installation.plumbline("who", "rec-000000000000", "--data", str(folder))
     assert unknown.returncode == 2
     assert "is no recording in" in unknown.stderr

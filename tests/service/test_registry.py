@@ -184,6 +184,24 @@ def test_a_damaged_bundle_is_not_registered(store: Path, bundle: Path, tmp_path:
         registered(damaged, "damaged", name="damaged")
 
 
+@pytest.mark.parametrize("name", ["splits.parquet", "version.json", "members/1.safetensors"])
+def test_a_version_whose_files_have_changed_is_refused(version: VersionRef, tmp_path: Path, name: str) -> None:
+    folder = download(version, tmp_path)
+    path = folder / name
+    path.write_bytes(path.read_bytes().replace(b"s", b"z", 1))
+    with pytest.raises(PlumblineError, match=r"ecg-beats version 1 in .* is not what was registered; expected files"):
+        download(version, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["members/0.safetensors", "version.json"])
+def test_a_file_swapped_in_the_store_is_refused_by_the_served_model(store: Path, bundle: Path, name: str) -> None:
+    version = registered(bundle, f"swapped {name}", name="swapped")
+    (path,) = (store / "artifacts").rglob(f"{version.model_id}/**/bundle/{name}")
+    path.write_bytes(path.read_bytes()[:-2] + b" \n")
+    with pytest.raises(Exception, match=r"has SHA-256 \w+…; .* expects"):
+        mlflow.pyfunc.load_model(version.uri)
+
+
 def test_probabilities_come_from_the_mean_of_the_members(served: mlflow.pyfunc.PyFuncModel, loaded: Bundle) -> None:
     scaled = windows() * 40 + 900  # physical units: the version normalises
     with torch.no_grad():

@@ -184,7 +184,7 @@ def test_a_calibration_that_is_not_a_number_is_quarantined(nights):
     low = 256 + 5 * (16 + 80 + 8)  # of the first of five signals
     content[low : low + 8] = b"nan     "
     path.write_bytes(content)
-    assert reason(read(nights)) == "the header gives 'nan' as physical minimum of EEG Fpz-Cz; expected a number."
+    assert reason(read(nights)) == "the header gives … as physical minimum of EEG Fpz-Cz; expected a number."
 
 
 @pytest.mark.parametrize("content", [b"", b"not an EDF file", b"0" + b" " * 255], ids=["empty", "text", "blank"])
@@ -197,8 +197,7 @@ def test_a_recording_without_hypnogram_and_one_with_two_are_quarantined(nights):
     (nights / "ST7011JP-Hypnogram.edf").rename(nights / "ST7021JQ-Hypnogram.edf")
     found = read(nights).quarantine.set_index("recording")["reason"]
     assert found["ST7011J0"] == "the recording has 0 hypnograms (none); expected one."
-    two = "ST7021JP-Hypnogram.edf, ST7021JQ-Hypnogram.edf"
-    assert found["ST7021J0"] == f"the recording has 2 hypnograms ({two}); expected one."
+    assert found["ST7021J0"] == "the recording has 2 hypnograms (….edf); expected one."
 
 
 def test_a_hypnogram_without_recording_is_named(nights):
@@ -210,14 +209,14 @@ def test_unknown_stages_are_counted_and_a_recording_of_nothing_else_is_quarantin
     clock = edfio.read_edf(nights / "ST7011J0-PSG.edf")
     header = Header("F", 40, datetime.combine(clock.startdate, clock.starttime))
     write_marks(nights / "ST7011JP-Hypnogram.edf", header, [(0.0, 600.0, "Sleep stage N2")])
-    assert "20 unknown stage 'Sleep stage N2'" in reason(read(nights))
+    assert "20 unknown stage …" in reason(read(nights))
 
 
 def test_a_subject_absent_from_the_table_is_quarantined(nights):
     table = nights / "subjects.csv"
     lines = [line for line in table.read_text().splitlines() if not line.startswith("ST7011J0")]
     table.write_text("\n".join(lines) + "\n")
-    assert reason(read(nights)) == "subjects.csv does not list ST7011J0; expected a row of it."
+    assert reason(read(nights)) == "subjects.csv does not list …; expected a row of it."
 
 
 def test_a_folder_without_recordings_and_no_folder_are_errors(tmp_path):

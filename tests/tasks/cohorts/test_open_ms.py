@@ -128,7 +128,7 @@ BAD = {
     "no mask": (lambda p: remove(p, "GOLD_STANDARD"), "the case has no truth; expected a file with its lesion"),
     "empty mask": (
         lambda p: write_nifti(p / f"GOLD_STANDARD{ENDING}", np.zeros(GRID, dtype=np.uint8)),
-        "GOLD_STANDARD.*marks no voxel",
+        "….nii.gz marks no voxel",
     ),
     "other grid": (lambda p: write_nifti(p / f"T2{ENDING}", np.ones((26, 30, 21)) * 5), "26 x 30 x 21 voxels where"),
     "other place": (

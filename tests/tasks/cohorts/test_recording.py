@@ -12,6 +12,7 @@ import torch
 import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naming import named
 
 from models import build_network
 from models.bundle import BundleConfig, load_bundle, save_bundle
@@ -50,7 +51,7 @@ def bedside(folder: Path, name: str, hole: slice = slice(0)) -> Path:
 def test_windows_are_those_that_the_reader_cuts(tmp_path: Path) -> None:
     file = bedside(tmp_path / "records", "a", hole=slice(1_000, 1_500))
     bedside(tmp_path / "records", "bb")
-    cohort = read_vitals(
+    cohort = named(read_vitals)(
         file.parent, role_sets=[ROLES], window=100, rate=50.0, key=b"0123456789abcdef", out=tmp_path / "cohort"
     )
     mine = cohort.samples[cohort.samples["recording"] == "a"]

@@ -13,7 +13,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.cohorts.pseudonyms import load_or_create_key, pseudonym
+from tasks.cohorts.pseudonyms import load_or_create_key, pseudonym, recording_pseudonym
 from tasks.cohorts.store import (
     Cohort,
     CohortDescription,
@@ -82,7 +82,9 @@ def test_everything_comes_back(written):
     assert list(cohort.subjects["site"]) == ["A", "A", "A"]
     assert cohort.samples["subject"].value_counts(sort=False).to_dict() == {0: 300, 1: 5, 2: 260}
     assert list(cohort.samples["label_name"][:5]) == [cohort.classes[i] for i in cohort.samples["label"][:5]]
-    assert cohort.quarantine.to_dict("records") == [{"recording": "b", "reason": "it is empty."}]
+    assert cohort.quarantine.to_dict("records") == [
+        {"recording": recording_pseudonym("b", KEY), "reason": "it is empty."}
+    ]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

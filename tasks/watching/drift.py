@@ -8,9 +8,10 @@ subgroups and looks depend on each other (every look sees the subjects of the on
 - repeated looks: look k spends ``alpha / (k (k + 1))``, and these sum to alpha over any number of looks. All intervals
   of all looks hold together with probability 1 - alpha, and nobody needs to say beforehand how often one will look.
 
-The interval is Student's, with the larger of Welch's standard error and the pooled one. A bootstrap of means would need
-millions of draws at such levels, and of five subjects it is too narrow; Welch's alone breaks down where five new
-subjects happen to be alike, as their accuracies often are.
+The interval is Student's, with the larger of Welch's standard error and the pooled one, and the pooled one's degrees of
+freedom: where nothing has changed it is never narrower than the exact one. A bootstrap of means would need millions of
+draws at such levels, and of five subjects it is too narrow. Welch's alone breaks down where five new subjects happen to
+be alike, as their accuracies often are, and its few degrees of freedom hide what is plain to see.
 """
 
 from __future__ import annotations
@@ -101,21 +102,22 @@ def difference_of_means(
 
     NaN where one side has fewer than 2 subjects. Where nobody differs from anybody the interval is a point.
     """
-    n, m = len(new), len(baseline)
-    if min(n, m) < 2:
+    if min(len(new), len(baseline)) < 2:
         return Difference(math.nan, math.nan, math.nan)
-    difference = float(new.mean() - baseline.mean())
-    first, second = new.var(ddof=1) / n, baseline.var(ddof=1) / m
-    pooled = ((n - 1) * new.var(ddof=1) + (m - 1) * baseline.var(ddof=1)) / (n + m - 2) * (1 / n + 1 / m)
-    error, degrees = max((first + second, _welch_degrees(first, second, n, m)), (pooled, n + m - 2.0))
-    reach = 0.0 if error == 0 else float(stats.t.isf(alpha / comparisons / 2, degrees) * math.sqrt(error))
-    return Difference(difference, difference - reach, difference + reach)
+    return Difference(*(float(bound) for bound in intervals(new, baseline, alpha, comparisons)))
 
 
-def _welch_degrees(first: float, second: float, n: int, m: int) -> float:
-    if first + second == 0:
-        return float(n + m - 2)
-    return float((first + second) ** 2 / (first**2 / (n - 1) + second**2 / (m - 1)))
+def intervals(
+    new: NDArray[np.float64], baseline: NDArray[np.float64], alpha: float, comparisons: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Difference, lower and upper bound (...,) of samples (..., subject), 2 subjects or more on each side."""
+    n, m = new.shape[-1], baseline.shape[-1]
+    spread, former = new.var(axis=-1, ddof=1), baseline.var(axis=-1, ddof=1)
+    own, other = np.asarray(spread / n), np.asarray(former / m)
+    pooled = ((n - 1) * spread + (m - 1) * former) / (n + m - 2) * (1 / n + 1 / m)
+    reach = stats.t.isf(alpha / comparisons / 2, n + m - 2) * np.sqrt(np.maximum(own + other, pooled))
+    difference = new.mean(axis=-1) - baseline.mean(axis=-1)
+    return difference, difference - reach, difference + reach
 
 
 def declared_family(baseline: pd.DataFrame) -> list[tuple[str, str]]:

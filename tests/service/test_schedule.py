@@ -23,6 +23,7 @@ def test_deployments_of_the_file_are_applied(service):
         "train/train-ecg-beats",
         "faithfulness/faithfulness-ecg-beats",
         "reap/reaper",
+        "watch/watch",
     }
     assert deployments["train/train-ecg-beats"].schedules == ()
     nightly = deployments["faithfulness/faithfulness-ecg-beats"]

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from faults.small_study import EXPLAINERS
 from faults.stack import FLOW, HOST, MLFLOW, POSTGRES, PREFECT, TERMINATED, VICTIMS, WORKER, Stack, stack_in, wait_for
 from looking import RUNS, SCORE_KEYS
 from support import only
+
+from tasks.service.abandoned import SILENT_FOR, crash_silent_flow_runs
 
 JUDGE, TRAIN, REAP = "faithfulness/faithfulness-small", "train/train-small", "reap/reaper"
 SOAK_KILLS = 35
@@ -166,11 +169,25 @@ def _assert_undisturbed(stack: Stack, run: Any, of_round: int) -> None:
 
 
 def _wait_for_end(stack: Stack, run: Any) -> None:
+    """Waits for the end of a flow run, the reaper passing by every few seconds.
+
+    When a flow and the database die together, Prefect is told of no crash: only silence gives it away.
+    """
     wait_for(
-        lambda: stack.flow_run(run.id).state.is_final(),
+        lambda: _reaped_early(stack) and stack.flow_run(run.id).state.is_final(),
         PATIENCE,
         lambda: f"{stack.flow_run(run.id).state!r}\n{stack.log(WORKER)}",
+        pause=3.0,
     )
+
+
+def _reaped_early(stack: Stack) -> bool:
+    """What the reaper does of schedule, after two minutes of silence: the test does not wait for its fifteen."""
+    with stack.prefect() as client:
+        later = datetime.now(UTC) + SILENT_FOR - timedelta(minutes=2)
+        for run in crash_silent_flow_runs(client, now=later, wait=lambda _: None):
+            print(f"flow run {run} had fallen silent", flush=True)
+    return True
 
 
 def _judged(stack: Stack, of_round: int) -> bool:

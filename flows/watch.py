@@ -33,7 +33,7 @@ from tasks.watching.baseline import promoting_evaluation, read_baseline, write_b
 from tasks.watching.inbox import inbox_folder
 from tasks.watching.looking import END_STATES, NOTHING_NEW, SKIPPED, Watched, enter_look
 from tasks.watching.measuring import COLUMNS, measure_recordings, plan_of_arrivals
-from tasks.watching.reading import Batch, read_arrivals, write_names
+from tasks.watching.reading import Batch, read_arrivals
 from tasks.watching.showing import show_look
 
 from .catalogue import STUDIES, study_named
@@ -112,7 +112,6 @@ def _look(study: Study, model: VersionRef, where: str) -> Look | State[Any]:
     if not {(each.id, each.digest) for each in inbox.new} <= {(each.id, each.digest) for each in again.new}:
         return Completed(name=NOTHING_NEW, message=f"{study.name}: recordings changed while they were read.")
     batch, measured = _measured(watched, batch, root)
-    write_names(inbox.new, batch.quarantined, own / "quarantine.csv")
     look = enter_look(watched, inbox.new, batch, measured, waiting=_waiting(again))
     show_look(look, model)
     return look

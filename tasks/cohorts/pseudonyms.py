@@ -20,7 +20,7 @@ def pseudonym(identity: str, key: bytes) -> str:
     """
     if len(key) < 16:
         raise ValueError(f"key has {len(key)} bytes; expected 16 or more.")
-    return hmac.new(key, identity.encode(), sha256).hexdigest()[:_DIGITS]
+    return hmac.new(key, identity.encode("utf-8", "surrogateescape"), sha256).hexdigest()[:_DIGITS]
 
 
 def recording_pseudonym(name: str, key: bytes) -> str:

@@ -1,7 +1,7 @@
 """What is new in an inbox: recordings with all their files, known by the digest of what is in them.
 
 Nothing that is told to others bears a file's name: it may be a patient's. A recording is called by the keyed hash of
-its name; who may read the installation's home finds the names in its `quarantine.csv`.
+its name, which `plumbline who` finds again for whoever has the inbox and the key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from ..cohorts.errors import UnusableRecording
 from ..cohorts.groups import RecordingFiles, group_files
 from ..cohorts.isles_clinical import TABLE as CLINICAL_TABLE
-from ..cohorts.pseudonyms import pseudonym
+from ..cohorts.pseudonyms import pseudonym, recording_pseudonym
 from ..cohorts.subject_facts import SUBJECT_TABLE
 from ..cohorts.wfdb_files import inside
 from ..digests import digest_of, file_digest
@@ -68,7 +68,7 @@ def look_into(
     refused: dict[str, str] = {}
     waiting: dict[str, str] = {}
     for recording in group_files(root, reader):
-        identity = recording_id(recording.name, key)
+        identity = recording_pseudonym(recording.name, key)
         try:
             paths = [inside(root, name) for name in recording.files]
         except UnusableRecording:
@@ -87,11 +87,6 @@ def look_into(
     memory.save()
     # Only what is new is worth waiting for: a known recording that is being replaced will be new when it has settled.
     return Inbox(root, tuple(new), refused, waiting)
-
-
-def recording_id(name: str, key: bytes) -> str:
-    """What a recording is called: the keyed hash of its name, of whatever characters that consists."""
-    return pseudonym(f"recording:{name.encode('utf-8', 'surrogateescape').hex()}", key)
 
 
 def _add(new: list[Arrival], known: Collection[tuple[str, str]], arrival: Arrival) -> bool:

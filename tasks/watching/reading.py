@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +10,10 @@ from pathlib import Path
 
 from prefect import task
 
+from ..cohorts.errors import CohortError, concealed
+from ..cohorts.pseudonyms import recording_pseudonym
 from ..cohorts.store import Cohort
 from ..digests import code_digest, digest_of
-from ..evaluating.evaluation import write_whole
 from .arriving import SHARED_TABLES, Arrival, Inbox
 
 Read = Callable[..., Cohort]
@@ -22,8 +21,8 @@ Read = Callable[..., Cohort]
 
 @dataclass(frozen=True)
 class Batch:
-    """What was read together: the ``cohort``, None where nothing could be used, and by name the ids of its
-    ``recordings``.
+    """What was read together: the ``cohort``, None where nothing could be used, and the ids of its ``recordings`` by
+    the pseudonyms that it knows them by.
 
     ``quarantined``: reasons by id.
     """
@@ -54,32 +53,12 @@ def read_arrivals(inbox: Inbox, study: str, read: Read, *, key: bytes, root: Pat
                 _try(inbox.root, together, study, read, key, root, copies / "rest") if together and again else cohort
             )
         if isinstance(cohort, str):
-            reasons |= {each.id: _nameless(cohort, each) for each in together}
+            reasons |= {each.id: cohort for each in together}
             return Batch(None, {}, reasons)
-    names = {each.name: each.id for each in together}
-    for name, reason in zip(cohort.quarantine["recording"], cohort.quarantine["reason"], strict=True):
-        for each in together:
-            if each.name == name or Path(each.name).name == name:
-                reasons[each.id] = _nameless(reason, each)
-    return Batch(cohort.path, names, reasons)
-
-
-def write_names(arrivals: Sequence[Arrival], reasons: Mapping[str, str], path: Path) -> None:
-    """Adds the names of quarantined recordings to a table that only the installation's owner may read."""
-    names = {each.id: each.name for each in arrivals}
-    before = path.read_text(encoding="utf-8") if path.is_file() else "recording,name,reason\n"
-    lines = io.StringIO()
-    for identity in sorted(reasons):
-        name = names.get(identity, "").encode("unicode_escape", "surrogatepass").decode("ascii")
-        csv.writer(lines, lineterminator="\n").writerow([identity, name, reasons[identity]])
-    added = [line for line in lines.getvalue().splitlines() if line not in before.splitlines()]
-    content = before + "".join(f"{line}\n" for line in added)
-
-    def write(file: Path) -> None:
-        file.touch(mode=0o600)
-        file.write_text(content, encoding="utf-8")
-
-    write_whole(path, write)
+    known = {recording_pseudonym(name, key): each.id for each in together for name in (Path(each.name).name, each.name)}
+    quarantined = dict(zip(cohort.quarantine["recording"], cohort.quarantine["reason"], strict=True))
+    reasons |= {known[name]: reason for name, reason in quarantined.items() if name in known}
+    return Batch(cohort.path, known, reasons)
 
 
 def _try(
@@ -96,9 +75,8 @@ def _try(
 def _alone(source: Path, arrival: Arrival, read: Read, key: bytes, copies: Path) -> str:
     """Why the recording cannot be used by itself; empty where it can."""
     found = _read(source, [arrival], read, key, copies / "cohort", copies / "files")
-    reason = _nameless(found, arrival) if isinstance(found, str) else ""
     shutil.rmtree(copies, ignore_errors=True)
-    return reason
+    return found if isinstance(found, str) else ""
 
 
 def _read(source: Path, arrivals: Sequence[Arrival], read: Read, key: bytes, out: Path, copies: Path) -> Cohort | str:
@@ -112,8 +90,8 @@ def _read(source: Path, arrivals: Sequence[Arrival], read: Read, key: bytes, out
         return read(copies, key=key, out=out)
     except OSError:
         raise  # a full disk says nothing about a recording
-    except ValueError as error:
-        return " ".join(str(error).split())
+    except CohortError as error:
+        return " ".join(concealed(error.marked).split())
     except Exception as error:  # a reader that stumbles over one file must not stop all others for ever
         return f"the reader failed on it ({type(error).__name__})."
 
@@ -127,15 +105,6 @@ def _copy(source: Path, name: str, target: Path) -> None:
         shutil.copyfile(path, target / name)
     except FileNotFoundError:  # taken away since the look; the reader misses it
         return
-
-
-def _nameless(reason: str, arrival: Arrival) -> str:
-    """The reason without the names of the recording and its files, which may be a patient's."""
-    names = {arrival.name, *arrival.files}
-    names |= {Path(name).name for name in names} | {Path(name).stem for name in names}
-    for name in sorted(names - {""}, key=len, reverse=True):
-        reason = reason.replace(name, "the recording")
-    return reason
 
 
 def _made(folder: Path) -> Path:

@@ -17,11 +17,12 @@ from tasks.cohorts.phantoms.ms_lesions import write_phantom as write_ms
 from tasks.cohorts.phantoms.sleep_spindles import write_phantom as write_spindles
 from tasks.cohorts.phantoms.sleep_stages import write_phantom as write_stages
 from tasks.cohorts.phantoms.stroke_lesions import write_phantom as write_strokes
+from tasks.cohorts.pseudonyms import names_behind, recording_pseudonym
 from tasks.cohorts.wfdb_beats import read_beats
 from tasks.errors import PlumblineError, UsageError
-from tasks.watching.arriving import SETTLED_SECONDS, Inbox, look_into, recording_id
+from tasks.watching.arriving import SETTLED_SECONDS, Inbox, look_into
 from tasks.watching.inbox import inbox_folder
-from tasks.watching.reading import read_arrivals, write_names
+from tasks.watching.reading import read_arrivals
 
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = 1_800_000_000.0
@@ -82,8 +83,8 @@ def test_what_is_being_copied_waits_and_is_said(inbox: Path, tmp_path: Path) -> 
     found = look(inbox, tmp_path)
     assert [each.name for each in found.new] == ["p0002"]
     assert found.waiting == {
-        recording_id("p0001", KEY): "a file changed in the last 60 s",
-        recording_id("p0003", KEY): "1 of its files are not there yet",
+        recording_pseudonym("p0001", KEY): "a file changed in the last 60 s",
+        recording_pseudonym("p0003", KEY): "1 of its files are not there yet",
     }
 
 
@@ -94,7 +95,7 @@ def test_hostile_names_are_refused_unread_and_never_told(inbox: Path, tmp_path: 
     shutil.copy(inbox / "p0001.hea", target)
     settle(inbox)
     found = look(inbox, tmp_path)
-    assert list(found.refused) == [recording_id(name, KEY)]
+    assert list(found.refused) == [recording_pseudonym(name, KEY)]
     assert len(found.readable) == 3
     assert name not in repr(found.new) + repr(found.refused)
 
@@ -108,13 +109,13 @@ def test_a_link_or_a_header_that_leads_out_of_the_inbox_is_not_followed(inbox: P
     header.write_text(header.read_text().replace("p0002.dat", "../../secret.dat"))
     settle(inbox)
     found = look(inbox, tmp_path)
-    assert recording_id("p0001", KEY) in found.refused
+    assert recording_pseudonym("p0001", KEY) in found.refused
     batch = read_arrivals.fn(found, "ecg-beats", read_beats, key=KEY, root=tmp_path / "home")
-    assert set(batch.quarantined) == {recording_id("p0001", KEY), recording_id("p0002", KEY)}
-    assert list(batch.recordings) == [each.name for each in found.readable]
+    assert set(batch.quarantined) == {recording_pseudonym("p0001", KEY), recording_pseudonym("p0002", KEY)}
+    assert set(batch.recordings.values()) == {each.id for each in found.readable}
 
 
-def test_reasons_name_no_file_and_names_are_for_the_owner_alone(inbox: Path, tmp_path: Path) -> None:
+def test_reasons_name_no_file_and_who_has_the_key_finds_the_name(inbox: Path, tmp_path: Path) -> None:
     for path in list(inbox.glob("p0002.*")):
         path.rename(path.with_name(path.name.replace("p0002", "Mueller_1950")))
     (inbox / "Mueller_1950.hea").write_text((inbox / "Mueller_1950.hea").read_text().replace("p0002", "Mueller_1950"))
@@ -122,13 +123,9 @@ def test_reasons_name_no_file_and_names_are_for_the_owner_alone(inbox: Path, tmp
     settle(inbox)
     found = look(inbox, tmp_path)
     batch = read_arrivals.fn(found, "ecg-beats", read_beats, key=KEY, root=tmp_path / "home")
-    assert list(batch.quarantined) == [recording_id("Mueller_1950", KEY)]
+    (told,) = batch.quarantined
     assert "Mueller" not in str(batch.quarantined)
-    table = tmp_path / "home" / "quarantine.csv"
-    for _ in range(2):
-        write_names(found.new, batch.quarantined, table)
-    assert table.read_text().count("Mueller_1950") == 1
-    assert table.stat().st_mode & 0o077 == 0
+    assert names_behind(inbox, KEY)[told] == "Mueller_1950"
 
 
 def test_a_reader_that_gives_up_on_all_still_takes_the_good_ones(inbox: Path, tmp_path: Path) -> None:
@@ -138,7 +135,7 @@ def test_a_reader_that_gives_up_on_all_still_takes_the_good_ones(inbox: Path, tm
         return read_beats(folder, key=key, out=out)
 
     batch = read_arrivals.fn(look(inbox, tmp_path), "ecg-beats", fragile, key=KEY, root=tmp_path / "home")
-    assert batch.quarantined == {recording_id("p0002", KEY): "the reader failed on it (KeyError)."}
+    assert batch.quarantined == {recording_pseudonym("p0002", KEY): "the reader failed on it (KeyError)."}
     assert batch.cohort is not None
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -44,16 +47,23 @@ def arrive(inbox: Path, phantom: Path, prefix: str) -> None:
 
 def run(installation: Installation, inbox: Path, code: str) -> tuple[int, list[list[str]]]:
     """The exit code and the named ends, with their messages, of the looks of a process."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code],
-        cwd=CHECKOUT,
-        env={**installation.environment, "PLUMBLINE_INBOX": str(inbox)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode > 0:
-        pytest.fail(done.stderr)
-    return done.returncode, [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("END ")]
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + code],
+            cwd=CHECKOUT,
+            env={**installation.environment, "PLUMBLINE_INBOX": str(inbox)},
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        returned = process.wait()
+        with contextlib.suppress(ProcessLookupError):  # one that was killed leaves its temporary Prefect server
+            os.killpg(process.pid, signal.SIGKILL)
+        output.seek(0)
+        errors.seek(0)
+        if returned > 0:
+            pytest.fail(errors.read())
+        return returned, [json.loads(line[4:]) for line in output if line.startswith("END ")]
 
 
 def rows(installation: Installation, query: str) -> list[tuple[object, ...]]:
@@ -149,9 +159,8 @@ def test_a_changed_recording_takes_the_place_of_its_former_version(watched: tupl
     header = inbox / STUDY / "ap0001.hea"
     header.write_text(header.read_text() + "# seen again\n")
     os.utime(header, (2, 2))
-    _, ((name, message),) = run(installation, inbox, "look()")
+    _, ((_, message),) = run(installation, inbox, "look()")
     assert "1 new recordings, 15 subjects since promotion" in message
-    assert name == "Completed with violations"
     assert rows(installation, "SELECT count(*), count(DISTINCT recording) FROM arrivals") == [(17, 16)]
 
 

@@ -1,18 +1,23 @@
 """A causal LSTM stack run on many copies of its inputs that differ in one interval of time each.
 
 Before its interval a copy equals the original, so it needs no work of its own: one pass carries the
-original along, and a copy branches off its state where its interval starts. For intervals spread evenly
+original along, and copies branch off its state where their intervals start. For intervals spread evenly
 over time that is half the work of running every copy from the start, with the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .arguments import require_starts
+
+ROWS_AT_ONCE = {"cpu": 64, "cuda": 16384}
+"""Copies that go through time together, at most: on a CPU their states then stay in a core's cache."""
+
+State = tuple[Tensor, Tensor] | None
 
 
 def summed_hidden(
@@ -24,77 +29,47 @@ def summed_hidden(
     ``starts[k]`` to ``stops[k] - 1`` from ``replacement``. ``starts`` and ``stops`` are ``(interval,)``
     int64, with ``0 <= start < time``; an interval with ``stop <= start`` leaves the inputs unchanged.
     """
-    samples = len(inputs)
     require_starts(starts, inputs)
     order = starts.argsort(stable=True)
+    together = max(1, ROWS_AT_ONCE.get(inputs.device.type, ROWS_AT_ONCE["cpu"]) // len(inputs))
     with torch.inference_mode():
-        rows = samples * (len(starts) + 1)
-        stack = [_LayerRows(layer, rows, first=depth == 0) for depth, layer in enumerate(layers)]
-        sums = _run(stack, inputs, replacement, starts[order], stops[order])
+        sums = torch.cat(list(_blocks(list(layers), inputs, replacement, starts[order], stops[order], together)))
     found = sums.new_empty(sums.shape)  # outside inference mode: callers may differentiate or write into it
     found[order] = sums
     return found
 
 
-def _run(stack: list[_LayerRows], inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor) -> Tensor:
-    """As `summed_hidden`, for ascending starts. Rows are ordered (interval, sample), the original first."""
-    samples, _, steps = inputs.shape
-    original, replaced = inputs.permute(2, 0, 1), replacement.permute(2, 0, 1)
-    stops = torch.cat([stops.new_zeros(1), stops]).to(inputs.device)
-    sums = torch.zeros_like(stack[-1].cell)
-    clock = torch.arange(steps, device=starts.device)
-    branched = torch.searchsorted(starts, clock, right=True).tolist()
-    first = samples
-    for step in range(steps):
-        rows = samples * (branched[step] + 1)
-        if rows > first:
-            for tensor in (sums, *(state for layer in stack for state in layer.states)):
-                tensor[first:rows].unflatten(0, (-1, samples)).copy_(tensor[:samples])
-        inside = (stops[: branched[step] + 1] > step)[:, None, None]
-        hidden = torch.where(inside, replaced[step], original[step]).flatten(0, 1)
-        for layer in stack:
-            hidden = layer.advance(hidden)
-        sums[:rows].add_(hidden)
-        first = rows
-    # `advance` hands out doubled hidden states
-    return sums.mul_(0.5).unflatten(0, (-1, samples))[1:]
+def _blocks(
+    layers: Sequence[nn.LSTM], inputs: Tensor, replacement: Tensor, starts: Tensor, stops: Tensor, together: int
+) -> Iterator[Tensor]:
+    """As `summed_hidden`, for ascending starts: blocks of intervals, each run from where its first one starts."""
+    original, replaced = inputs.transpose(1, 2), replacement.transpose(1, 2)
+    states: list[State] = [None] * len(layers)
+    before = inputs.new_zeros(())
+    reached = 0
+    for first, until in zip(starts.split(together), stops.split(together), strict=True):
+        begin = int(first[0])
+        if begin > reached:
+            hidden, states = _through(layers, original[:, reached:begin], states)
+            before = before + hidden.sum(dim=1)
+            reached = begin
+        clock = torch.arange(begin, inputs.shape[2], device=first.device)
+        inside = ((clock >= first[:, None]) & (clock < until[:, None])).to(inputs.device)
+        copies = torch.where(inside[:, None, :, None], replaced[:, begin:], original[:, begin:])
+        hidden, _ = _through(layers, copies.flatten(0, 1), [_repeated(state, len(first)) for state in states])
+        yield before + hidden.sum(dim=1).unflatten(0, (len(first), len(inputs)))
 
 
-class _LayerRows:
-    """One LSTM layer and the state of every row.
+def _through(layers: Sequence[nn.LSTM], inputs: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
+    """Hidden states ``(row, time, unit)`` of the last layer, and every layer's state at the end."""
+    ends: list[State] = []
+    hidden = inputs
+    for layer, state in zip(layers, states, strict=True):
+        hidden, end = layer(hidden, state)
+        ends.append(end)
+    return hidden, ends
 
-    One matrix product makes all gates of a step, from rows that hold hidden state, layer input and a one
-    for the bias. The gates need only one pass of tanh, because ``sigmoid(z) = (1 + tanh(z / 2)) / 2``:
-    the halves go into the weights, and hidden states are kept doubled, ``2 h = (1 + tanh(o / 2)) tanh(c)``,
-    which saves another.
-    """
 
-    def __init__(self, layer: nn.LSTM, rows: int, first: bool) -> None:
-        units, width = layer.hidden_size, layer.input_size
-        from_input, from_hidden, *biases = layer.all_weights[0]
-        bias = biases[0] + biases[1]
-        halves = bias.new_tensor([0.5, 0.5, 1.0, 0.5]).repeat_interleave(units)  # input, forget, cell, output
-        input_scale = 1.0 if first else 0.5  # the first layer alone is fed plain inputs
-        weights = torch.cat([from_hidden.t() * 0.5, from_input.t() * input_scale, bias[None]])
-        self.weights = (weights * halves).contiguous()
-        self.units = units
-        self.feed = bias.new_zeros(rows, units + width + 1)
-        self.feed[:, -1] = 1.0
-        self.cell = bias.new_zeros(rows, units)
-        self.gates = bias.new_empty(rows, 4 * units)
-        self.scratch = bias.new_empty(rows, units)
-        self.states = (self.feed[:, :units], self.cell)
-
-    def advance(self, inputs: Tensor) -> Tensor:
-        """One step of the first ``len(inputs)`` rows; their doubled hidden states ``(row, unit)``."""
-        rows = len(inputs)
-        feed, cell, squashed = self.feed[:rows], self.cell[:rows], self.scratch[:rows]
-        hidden = feed[:, : self.units]
-        feed[:, self.units : -1] = inputs
-        gates = torch.mm(feed, self.weights, out=self.gates[:rows]).tanh_()
-        enter, keep, new, leave = gates.chunk(4, dim=1)
-        cell.addcmul_(cell, keep)
-        new.addcmul_(new, enter)
-        cell.add_(new).mul_(0.5)
-        torch.tanh(cell, out=squashed)
-        return torch.addcmul(squashed, squashed, leave, out=hidden)
+def _repeated(state: State, copies: int) -> State:
+    """The state of every sample, once for each copy: rows are ordered (interval, sample)."""
+    return None if state is None else (state[0].repeat(1, copies, 1), state[1].repeat(1, copies, 1))

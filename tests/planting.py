@@ -15,21 +15,26 @@ CANARIES = ("Zwiebelfisch", "19310407", "07.04.1931", "07-APR-1931", "H7734201")
 """A name, a birth date in three spellings, a hospital number."""
 MARK = "Zwiebelfisch_19310407_H7734201"
 SENTENCE = "Zwiebelfisch, Anna, *07.04.1931, H7734201"
+HOSTILE = "<img src=x onerror=owned()>\u202e'; DROP TABLE scores;-- ../../x"
+"""A drug: markup, a mark that turns the direction of text, SQL and a path."""
 _EXPRESSION = re.compile("|".join(map(re.escape, CANARIES)).encode(), re.IGNORECASE)
 
 
 def planted_ecg(phantom: Path, folder: Path) -> int:
     """The phantom's records under names of patients in a folder with another's; returns how many canaries there are.
 
-    One record is cut short, one lacks its lead, one has a header of words; ``subjects.csv`` names subjects.
+    One record is cut short, one lacks its lead, one has a header of words; ``subjects.csv`` names subjects, of whom
+    five take the drug `HOSTILE`.
     """
     folder.mkdir(parents=True)
     headers = sorted(phantom.glob("*.hea"))
-    names, rows = [], ["recording,subject,age,sex"]
+    names, rows = [], ["recording,subject,age,sex,medication"]
     for number, header in enumerate(headers):
         name = f"{MARK}{number}"
         names.append(name)
-        rows.append(f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]}")
+        rows.append(
+            f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]},{HOSTILE if number < 5 else 'none'}"
+        )
         for ending in (".dat", ".atr", ".evd"):
             shutil.copy(header.with_suffix(ending), folder / f"{name}{ending}")
         text = header.read_text().replace(header.stem, name).replace("# None", f"# {SENTENCE}")

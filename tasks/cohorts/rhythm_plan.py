@@ -150,7 +150,7 @@ def _labelled(root: Path, name: str, table: Mapping[str, Subject], build: Build)
 
 def _require_signals(root: Path, record: RhythmRecord) -> None:
     home = Path(record.name).parent
-    for file in record.header.file_name:
+    for file in record.header.file_name or ():
         if not inside(root, str(home / file)).is_file():
             raise UnusableRecording(
                 f"the record has annotations and no signals: the file {private(home / file)} is missing."

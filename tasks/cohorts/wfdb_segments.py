@@ -182,7 +182,7 @@ def _signal(segments: tuple[Segment, ...], signals: tuple[Signal, ...], number: 
 
 
 def _names(header: Any) -> list[str]:
-    return [str(name or "") for name in header.sig_name]
+    return [str(name or "") for name in header.sig_name or ()]  # a header of no signal has none
 
 
 def _place(header: Any, signals: Sequence[Signal], number: int) -> int | None:

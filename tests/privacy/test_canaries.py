@@ -6,12 +6,14 @@ import re
 import sqlite3
 import zipfile
 from contextlib import closing
+from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cheap_chain import CHAIN
 from installation import Installation
-from planting import CANARIES, MARK, found_in, planted_ecg, planted_edf, planted_nifti
+from planting import CANARIES, HOSTILE, MARK, found_in, planted_ecg, planted_edf, planted_nifti
 
 from tasks.cohorts.edf_stages import read_stages
 from tasks.cohorts.isles import read_isles
@@ -28,7 +30,7 @@ HARMLESS = ("numpy.", "pandas.", "builtins.", "collections.", "_codecs.", "copyr
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Path, str]:
     """An installation that trained on, judged and gated recordings with canaries; their folder; all it printed."""
     base = tmp_path_factory.mktemp("canaries")
-    write_phantom(base / "phantom", subjects=9, beats_per_class=4)
+    write_phantom(base / "phantom", subjects=13, beats_per_class=4)
     folder, broken = base / MARK / "ward", base / MARK / "broken"
     assert planted_ecg(base / "phantom", folder) > 100
     broken.mkdir()
@@ -77,20 +79,18 @@ def test_the_quarantined_are_found_again_by_whoever_has_the_folder(ran: tuple[In
         done = installation.plumbline("who", pseudonym, "--data", str(folder))
         assert done.returncode == 0, done.stderr
         names[done.stdout.strip()] = reasons[pseudonym]
-    assert set(names) == {f"{MARK}{number}" for number in (6, 7, 8)} | {f"{MARK}-absent"}
-    assert re.search(r"….dat has 2 bytes where the header declares \d+ \(truncated\)", names[f"{MARK}6"])
-    assert names[f"{MARK}7"] == "the record has no lead MLII, only …, V1."
+    assert set(names) == {f"{MARK}{number}" for number in (10, 11, 12)} | {f"{MARK}-absent"}
+    assert re.search(r"….dat has 2 bytes where the header declares \d+ \(truncated\)", names[f"{MARK}10"])
+    assert names[f"{MARK}11"] == "the record has no lead MLII, only …, V1."
     unknown = installation.plumbline("who", "rec-000000000000", "--data", str(folder))
     assert unknown.returncode == 2
     assert "is no recording in" in unknown.stderr
 
 
 def test_an_age_above_89_is_90_everywhere(ran: tuple[Installation, Path, str]) -> None:
-    import pandas as pd
-
     installation, _, _ = ran
     (table,) = installation.home.glob("cohorts/*/*/subjects.parquet")
-    assert pd.read_parquet(table)["age"].tolist() == [88.0, 89.0, 90.0, 90.0, 90.0, 90.0]
+    assert pd.read_parquet(table)["age"].tolist() == [88.0, 89.0, *[90.0] * 8]
     for path in installation.home.rglob("*.csv"):
         ages = [name for name in pd.read_csv(path).columns if name == "age"]
         assert all(pd.read_csv(path)[name].max() <= 90 for name in ages)
@@ -121,6 +121,33 @@ def _is_pickle(path: Path) -> bool:
         ".pkl",
         ".pickle",
     )
+
+
+class _Elements(HTMLParser):
+    """Images, and attributes that run, of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found += [f"{tag} {name}={value}" for name, value in attributes if name.startswith("on") or value == "x"]
+
+
+def test_a_hostile_drug_is_words_in_the_page_and_nothing_else_anywhere(ran: tuple[Installation, Path, str]) -> None:
+    installation, folder, said = ran
+    (table,) = installation.home.glob("evaluations/*/tables/subgroups.csv")
+    assert HOSTILE.casefold() in set(pd.read_csv(table)["factor"].str.casefold())
+    (page,) = installation.home.glob("evaluations/*/report.html")
+    text, elements = page.read_text(), _Elements()
+    elements.feed(text)
+    assert "&lt;img src=x onerror=owned()&gt;" in text.lower()
+    assert elements.found == []
+    with closing(sqlite3.connect(installation.home / "ledger.db")) as connection:
+        assert connection.execute("select count(*) from scores").fetchone()[0] > 0
+    names = [path.name for path in (*installation.home.rglob("*"), *folder.parents[1].iterdir())]
+    assert not [name for name in names if "onerror" in name or "\u202e" in name]
+    assert "onerror" not in said
 
 
 def test_edf_headers_and_names_stay_in_their_folder(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 from .errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+HEARTBEAT_SECONDS = 30
+"""How often a flow run shows that it lives; Prefect takes no less."""
 DRIVERS = {
     "prefect": ("sqlite+aiosqlite", "postgresql+asyncpg"),
     "other": ("sqlite", "postgresql+psycopg"),
@@ -174,7 +176,7 @@ def platform_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(settings.root / "prefect"),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # by default 20, too few for a busy machine
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # seconds; a flow run that stops sending them is dead
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         # By default leases live in the server's memory: once it is restarted, a running job of more than 4 minutes
         # cannot renew the lease of its deployment's slot, and Prefect ends it.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",

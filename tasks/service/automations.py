@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from ..settings import Settings
+from ..settings import HEARTBEAT_SECONDS, Settings
 from .deployments import client_of
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 VIOLATIONS, FAILURES, LOST = "plumbline-violations", "plumbline-failures", "plumbline-lost"
 BLOCK = "plumbline-notify"
 WATCH_FLOW, VIOLATED_STATE = "watch", "Completed with violations"
-HEARTBEAT_SECONDS, LOST_SECONDS = 30, 90
-"""How often a flow run shows that it lives, and after what silence it counts as lost: two beats may be late."""
+LOST_SECONDS = 3 * HEARTBEAT_SECONDS
+"""After such a silence a flow run counts as lost: two signs of life may be late."""
 
 _RUN = "{{ flow.name }}/{{ flow_run.name }}: {{ flow_run.state.name }}"
 
@@ -112,7 +112,7 @@ def _notification_block(settings: Settings) -> UUID | None:
     if settings.notify_url is None:
         return None
     from prefect.blocks.notifications import AppriseNotificationBlock, CustomWebhookNotificationBlock
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     url = settings.notify_url.get_secret_value()
     block: AppriseNotificationBlock | CustomWebhookNotificationBlock
@@ -123,5 +123,6 @@ def _notification_block(settings: Settings) -> UUID | None:
         block = CustomWebhookNotificationBlock(name="plumbline", url="{{address}}", json_data=message, secrets=secrets)
     else:
         block = AppriseNotificationBlock(url=url)  # type: ignore[arg-type]  # pydantic makes a secret of it
-    with temporary_settings({PREFECT_API_URL: settings.prefect_url}):
+    server = {PREFECT_API_URL: settings.prefect_url, PREFECT_API_AUTH_STRING: settings.auth_string}
+    with temporary_settings({name: value for name, value in server.items() if value is not None}):
         return block.save(BLOCK, overwrite=True)  # type: ignore[return-value]  # not awaitable outside a loop

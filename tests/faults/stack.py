@@ -21,6 +21,7 @@ import pandas as pd
 import psutil
 import pytest
 from postgres import free_port, installed_binaries, server_user, wait_until_up
+from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from tasks.service import deployments, down, lifecycle, up
@@ -83,14 +84,6 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class StackSettings(Settings):
-    """The settings of a stack, whose MLflow keeps its database in PostgreSQL."""
-
-    @property
-    def mlflow_database(self) -> str:
-        return os.environ["FAULTS_MLFLOW_DATABASE"]
-
-
 class Stack:
     """The running service; `kill` and `mend` may alternate. Use `stack_in`."""
 
@@ -98,21 +91,21 @@ class Stack:
         self.postgres = postgres
         self.ports = {MLFLOW: free_port(), PREFECT: free_port(), POSTGRES: postgres.port}
         self.cables = {name: Cable(port) for name, port in self.ports.items()}
-        self.settings = StackSettings(
+        self.settings = Settings(
             home=home,
             mlflow_port=self.ports[MLFLOW],
             prefect_port=self.ports[PREFECT],
-            ledger_url=postgres.url("ledger", port=self.cables[POSTGRES].port),
+            mlflow_database=SecretStr(postgres.url("mlflow")),
+            prefect_database=SecretStr(postgres.url("prefect", "asyncpg")),
+            ledger_url=SecretStr(postgres.url("ledger", port=self.cables[POSTGRES].port)),
         )
 
     @property
     def environment(self) -> dict[str, str]:
         """What the processes of the service must find in their environment."""
         return {
-            "FAULTS_MLFLOW_DATABASE": self.postgres.url("mlflow"),
             "FAULTS_MLFLOW_URL": f"http://127.0.0.1:{self.cables[MLFLOW].port}",
             "FAULTS_PREFECT_URL": f"http://127.0.0.1:{self.cables[PREFECT].port}/api",
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL": self.postgres.url("prefect", "asyncpg"),
             "PYTHONPATH": f"{HERE}{os.pathsep}{CHECKOUT}",
             # Looked at every few seconds, so that the tests wait less.
             "PREFECT_WORKER_QUERY_SECONDS": "2",

@@ -33,7 +33,8 @@ def planted_ecg(phantom: Path, folder: Path) -> int:
         name = f"{MARK}{number}"
         names.append(name)
         rows.append(
-            f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]},{HOSTILE if number < 5 else 'none'}"
+            f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]},"
+            f"{HOSTILE if number < 5 else 'none'}"
         )
         for ending in (".dat", ".atr", ".evd"):
             shutil.copy(header.with_suffix(ending), folder / f"{name}{ending}")

@@ -86,7 +86,7 @@ ROWS = (
         "occlusion-L",
         "occlusion of 8 beats, width 10, stride 1",
         partial(
-            _signals, "L", lambda s: random_inputs(s, 2, 1, 40) if s.small else random_inputs(s, 8, 1, STEPS),
+            _signals, "L", lambda s: random_inputs(s, 2, 1, 160) if s.small else random_inputs(s, 8, 1, STEPS),
             Occlusion(10),
         ),
         goals={"captum": 2},

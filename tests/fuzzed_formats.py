@@ -181,7 +181,9 @@ FORMATS = {
     "idx.gz": Format(partial(_digits, packed=True), _kept(read_idx_images)),
     "explain wfdb": Format(_beats, _explained("p1.hea", ("MLII",), 360.0, 216)),
     "explain vitals": Format(_vitals, _explained("bed1.hea", ("ECG", "PULSE"), 50.0, 50)),
-    "explain edf": Format(_nights, lambda f, o: read_recording(next(f.glob("*-PSG.edf")), CHANNELS, RATE, 3000)),
+    "explain edf": Format(
+        _nights, lambda f, o: read_recording(next(f.glob("*-PSG.edf"), f / "gone.edf"), CHANNELS, RATE, 3000)
+    ),
     "explain case": Format(
         partial(_cases, suffix=".nii.gz"), lambda f, o: read_case_samples(f / "training_1", MAPS, (3, 6, 6))
     ),

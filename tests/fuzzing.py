@@ -1,7 +1,7 @@
 """Reads damaged folders in a process of its own, within limits, and prints one line of JSON for each.
 
-``python fuzzing.py FORMAT FIRST COUNT FOLDER``: seeds FIRST to FIRST + COUNT - 1 of a format, in scratch below FOLDER.
-A line says seed, what was done, outcome ("read", "refused" or what was wrong), CPU seconds and the peak so far.
+``python fuzzing.py FORMAT,FORMAT FIRST COUNT FOLDER``: seeds FIRST to FIRST + COUNT - 1 of each format, below FOLDER.
+A line says format, seed, what was done, outcome ("read", "refused" or what was wrong), CPU seconds and the peak so far.
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout; this file's folder is there already
+
+from fuzzed_formats import FORMATS, Format
+from mutating import mutate
+
+from tasks.cohorts.errors import CohortError
 
 SLOWEST = 10
 """Seconds of CPU in which a damaged folder is read or refused."""
@@ -33,13 +42,23 @@ class Watch:
     """Notes every file opened, and every connection made, that a reader of ``folder`` has no business with."""
 
     def __init__(self, allowed: tuple[Path, ...]) -> None:
-        self._allowed = tuple(str(path) for path in allowed)
-        self.armed = False
+        self._always = tuple(str(path) for path in allowed)
+        self._allowed: tuple[str, ...] | None = None
         self.strange: list[str] = []
         sys.addaudithook(self._heard)
 
+    @contextmanager
+    def over(self, *folders: Path) -> Iterator[None]:
+        """Listens while a reader of these folders is at work."""
+        self.strange.clear()
+        self._allowed = (*self._always, *map(str, folders))
+        try:
+            yield
+        finally:
+            self._allowed = None
+
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.armed or event not in ("open", "socket.connect", "subprocess.Popen", "os.system"):
+        if self._allowed is None or event not in ("open", "socket.connect", "subprocess.Popen", "os.system"):
             return
         what = arguments[0]
         if event != "open":
@@ -50,58 +69,73 @@ class Watch:
                 self.strange.append(path)
 
 
-def main(name: str, first: int, count: int, folder: Path) -> None:
-    """Fuzzes one format."""
-    from fuzzed_formats import FORMATS
-    from mutating import mutate
+class Prepared(NamedTuple):
+    """A format with its sound folder, and its scratch: ``in``, ``out`` and what lies ``outside``."""
 
-    from tasks.cohorts.errors import CohortError
+    name: str
+    chosen: Format
+    sound: Path
+    scratch: Path
 
-    chosen = FORMATS[name]
-    sound, scratch = folder / "sound", folder / "work"
-    sound.mkdir(parents=True)
-    chosen.write(sound)
-    chosen.read(sound, folder / "out")  # sound, and every module is imported before the limits are set
-    # What a path that leaves the folder would find: the same files, fit to be read.
-    shutil.copytree(sound, scratch / "outside")
-    shutil.copy(next(path for path in sound.rglob("*") if path.is_file()), scratch / "outside/secret.dat")
-    here = (
-        scratch / "here"
-    )  # opened relative to a folder, as when one is removed, is not told apart from the current one
-    here.mkdir()
+
+def main(names: Sequence[str], first: int, count: int, folder: Path) -> None:
+    """Fuzzes some formats, one after the other."""
+    here = folder / "here"  # what is opened relative to a folder, as to remove one, looks relative to this one
+    here.mkdir(parents=True)
+    formats = [_prepared(name, folder / f"format {number}") for number, name in enumerate(names)]
     os.chdir(here)
-    watch = Watch((scratch / "in", scratch / "out", here, *_code()))
+    watch = Watch((here, *_code()))
     _limit_memory()
     signal.signal(signal.SIGPROF, _hang)
     signal.signal(signal.SIGALRM, _hang)
-    for seed in range(first, first + count):
-        shutil.rmtree(scratch / "in", ignore_errors=True)
-        shutil.rmtree(scratch / "out", ignore_errors=True)
-        shutil.copytree(sound, scratch / "in")
-        kind = mutate(scratch / "in", seed)
-        print(json.dumps({"seed": seed, "kind": kind}), flush=True)  # known, should the process die
-        watch.strange.clear()
-        began = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, SLOWEST)
-        signal.setitimer(signal.ITIMER_REAL, STUCK)
-        watch.armed = True
-        try:
-            chosen.read(scratch / "in", scratch / "out/cohort")
-            outcome = "read"
-        except CohortError as error:
-            text = str(error)
-            outcome = "refused" if text.strip() and "\n" not in text else f"a message of several lines: {text!r}"
-        except BaseException as error:
-            outcome = f"{type(error).__name__}: {str(error)[:200]} at {_place(error)}"
-        finally:
-            watch.armed = False
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        if watch.strange:
-            outcome = f"opened {', '.join(sorted(set(watch.strange))[:3])}"
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds = time.process_time() - began
-        print(json.dumps({"seed": seed, "kind": kind, "outcome": outcome, "cpu": seconds, "peak_kb": peak}), flush=True)
+    for one in formats:
+        for seed in range(first, first + count):
+            _try(one, seed, watch)
+
+
+def _prepared(name: str, folder: Path) -> Prepared:
+    """Writes and reads the sound folder: every module is imported before the limits are set."""
+    sound, scratch = folder / "sound", folder / "work"
+    sound.mkdir(parents=True)
+    FORMATS[name].write(sound)
+    FORMATS[name].read(sound, folder / "out")
+    # What a path that leaves the folder would find: the same files, fit to be read.
+    shutil.copytree(sound, scratch / "outside")
+    shutil.copy(next(path for path in sound.rglob("*") if path.is_file()), scratch / "outside/secret.dat")
+    return Prepared(name, FORMATS[name], sound, scratch)
+
+
+def _try(one: Prepared, seed: int, watch: Watch) -> None:
+    """Damages one file, reads, and prints what came of it."""
+    damaged, out = one.scratch / "in", one.scratch / "out"
+    for place in (damaged, out):
+        shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(one.sound, damaged)
+    line: dict[str, Any] = {"seed": seed, "format": one.name, "kind": mutate(damaged, seed)}
+    print(json.dumps(line), flush=True)  # known, should the process die
+    began = time.process_time()
+    with watch.over(damaged, out):
+        line["outcome"] = _outcome(one.chosen, damaged, out / "cohort")
+    if watch.strange:
+        line["outcome"] = f"opened {', '.join(sorted(set(watch.strange))[:3])}"
+    line |= {"cpu": time.process_time() - began, "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    print(json.dumps(line), flush=True)
+
+
+def _outcome(chosen: Format, damaged: Path, out: Path) -> str:
+    signal.setitimer(signal.ITIMER_PROF, SLOWEST)
+    signal.setitimer(signal.ITIMER_REAL, STUCK)
+    try:
+        chosen.read(damaged, out)
+        return "read"
+    except CohortError as error:
+        text = str(error)
+        return "refused" if text.strip() and "\n" not in text else f"a message of several lines: {text!r}"
+    except BaseException as error:
+        return f"{type(error).__name__}: {str(error)[:200]} at {_place(error)}"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _hang(number: int, frame: FrameType | None) -> None:
@@ -134,6 +168,4 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    here = Path(__file__).resolve().parent
-    sys.path[:0] = [str(here), str(here.parent)]
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1].split(","), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

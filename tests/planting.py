@@ -32,10 +32,8 @@ def planted_ecg(phantom: Path, folder: Path) -> int:
     for number, header in enumerate(headers):
         name = f"{MARK}{number}"
         names.append(name)
-        rows.append(
-            f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]},"
-            f"{HOSTILE if number < 5 else 'none'}"
-        )
+        drug = HOSTILE if number < 5 else "none"
+        rows.append(f"{name},{SENTENCE.replace(',', '')} {number},{88 + number},{'FM'[number % 2]},{drug}")
         for ending in (".dat", ".atr", ".evd"):
             shutil.copy(header.with_suffix(ending), folder / f"{name}{ending}")
         text = header.read_text().replace(header.stem, name).replace("# None", f"# {SENTENCE}")

@@ -81,7 +81,11 @@ def find(root: Path, name: str) -> Path | None:
     """The file ``name`` or ``name.gz``, links followed, if there is one."""
     # Where both are there, the plain one is the other unpacked: torchvision and gunzip --keep leave them so.
     for path in (root / name, root / f"{name}.gz"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+        try:
+            outside = path.is_symlink() and not path.resolve().is_relative_to(root)
+        except RuntimeError:
+            raise UnusableRecording(f"the file {path.name} is a link in a circle.") from None
+        if outside:
             raise UnusableRecording(f"the file {path.name} lies outside the folder.")
         if path.is_file():
             return path

@@ -78,7 +78,7 @@ def read_recording(file: Path, channels: tuple[str, ...], rate: float, window: i
     by_role = all(channel in ROLES or channel in STAND_INS for channel in channels)
     try:
         if file.suffix.lower() == EDF_SUFFIX:
-            return _read_edf(file, channels, rate, window)
+            return _read_edf(inside(folder_of_records(file.parent, "EDF files"), file.name), channels, rate, window)
         read = _read_roles if by_role else _read_leads
         return read(folder_of_records(file.parent), file.stem, channels, rate, window)
     except UnusableRecording as reason:

@@ -21,6 +21,7 @@ from .subject_facts import SUBJECT_TABLE, Subject
 Part = Literal["telemetry", "cassette"]
 OF_RECORDING = ("night", "drug")
 """Columns that describe a night, not a person."""
+_MOST_NIGHTS = 10_000
 PSG_ENDING, HYPNOGRAM_ENDING = "-PSG.edf", "-Hypnogram.edf"
 _NAMES = {"telemetry": re.compile(r"ST7\d{3}[A-Z]\d"), "cassette": re.compile(r"SC4\d{3}[A-Z]\d")}
 
@@ -61,7 +62,7 @@ def night_of(recording: str, listed: Mapping[str, Subject]) -> Night:
 def _split(recording: str, subject: Subject) -> Night:
     facts = {name: value for name, value in subject.facts.items() if name not in OF_RECORDING}
     number, drug = subject.facts.get("night"), subject.facts.get("drug")
-    if number is not None and not (isinstance(number, float) and number == int(number)):
+    if number is not None and not (isinstance(number, float) and 0 <= number <= _MOST_NIGHTS and number == int(number)):
         raise UnusableRecording(
             f"{SUBJECT_TABLE} gives {private(recording)} the night {private(repr(number))}; expected a whole number."
         )

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from tasks.cohorts.errors import CohortError, UnusableRecording, concealed, plain, private
+from tasks.cohorts.idx_files import find
 from tasks.cohorts.isles import read_isles
+from tasks.cohorts.recording import read_recording
 from tasks.cohorts.resampling import MOST_POINTS, resampled
+from tasks.cohorts.sleep_table import night_of
 from tasks.cohorts.spindle_marks import read_expert_marks
-from tasks.cohorts.subject_facts import read_subject_table
+from tasks.cohorts.subject_facts import Subject, read_subject_table
 from tasks.cohorts.wfdb_files import inside, record_names
 from tasks.cohorts.wfdb_segments import open_record, read_whole
 
@@ -66,6 +69,34 @@ def test_a_gap_without_bytes_cannot_ask_for_memory(tmp_path: Path) -> None:
     record = open_record(tmp_path, "a")
     with pytest.raises(UnusableRecording, match="expected"):
         read_whole(tmp_path, record, 0)
+
+
+def test_a_layout_without_signals_is_no_record(tmp_path: Path) -> None:
+    (tmp_path / "a.hea").write_text("a/2 1 125 40\nempty 0\np 40\n")
+    (tmp_path / "empty.hea").write_text("empty 0 125 0\n")
+    (tmp_path / "p.hea").write_text("p 1 125 40\np.dat 16 200/mV 16 0 0 0 0 ABP\n")
+    (tmp_path / "p.dat").write_bytes(bytes(80))
+    assert open_record(tmp_path, "a").signals == ()
+
+
+def test_a_link_in_a_circle_is_no_idx_file(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").symlink_to(tmp_path / "train-images-idx3-ubyte")
+    with pytest.raises(UnusableRecording, match="is a link in a circle"):
+        find(tmp_path, "train-images-idx3-ubyte")
+
+
+def test_a_night_that_no_study_has_is_refused() -> None:
+    listed = {"a": Subject("subject:x", {"night": 1e30})}
+    with pytest.raises(UnusableRecording, match="the night 1e\\+30; expected a whole number"):
+        night_of("a", listed)
+
+
+def test_a_recording_that_links_out_of_its_folder_is_not_explained(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "other.edf").write_bytes(b"0       ")
+    (tmp_path / "in/a.edf").symlink_to(tmp_path / "other.edf")
+    with pytest.raises(CohortError, match="lies outside the folder"):
+        read_recording(tmp_path / "in/a.edf", ("EEG Fpz-Cz",), 100.0, 3000)
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [(1e6, 100.0), (0.001, 5000.0)])

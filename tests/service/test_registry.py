@@ -110,7 +110,11 @@ def loaded(bundle: Path) -> Bundle:
 
 def test_a_version_says_what_it_is(version: VersionRef, served: mlflow.pyfunc.PyFuncModel) -> None:
     found = mlflow.MlflowClient().get_model_version(version.name, version.version)
-    assert found.tags == {"plumbline.key": "first", "plumbline.code": code_digest()}
+    assert found.tags == {
+        "plumbline.key": "first",
+        "plumbline.code": code_digest(),
+        "plumbline.bundle": version.digest,
+    }
     assert found.run_id == version.run_id
     assert mlflow.get_logged_model(version.model_id).source_run_id == version.run_id
     assert served.metadata.model_id == version.model_id

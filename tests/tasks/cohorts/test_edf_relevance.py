@@ -8,6 +8,7 @@ import edfio
 import mne
 import numpy as np
 import pytest
+from naming import named
 
 from tasks.cohorts.edf_stages import CHANNELS, read_stages
 from tasks.cohorts.errors import CohortError
@@ -74,7 +75,7 @@ def test_edfio_reads_the_scale_and_the_gap(recording, written, relevance):
 
 
 def test_windows_to_explain_are_the_cohorts_up_to_the_epochs_that_were_left_out(night, recording, tmp_path):
-    cohort = read_stages(night.parent, key=b"0123456789abcdef", out=tmp_path / "c")
+    cohort = named(read_stages)(night.parent, key=b"0123456789abcdef", out=tmp_path / "c")
     rows = cohort.samples.query("recording == 'ST7011J0'")
     assert set(rows["onset"]) <= set(recording.starts)
     assert len(recording.starts) == len(rows) + 2  # movement and the unscored have no label, but a signal

@@ -84,13 +84,8 @@ def stages_beside(psg: Path, header: EdfHeader) -> list[Mark]:
     ``psg``: resolved, as the hypnogram must not lie elsewhere.
     """
     name = psg.name.removesuffix(PSG_ENDING)
-<<<<<<< HEAD
     found = [path for path in psg.parent.glob(f"*{HYPNOGRAM_ENDING}") if belongs(path.name, name)]
-    return _on_clock(found[0], header) if len(found) == 1 else []
-=======
-    found = [path for path in psg.parent.glob(f"*{HYPNOGRAM_ENDING}") if _belongs(path.name, name)]
     return _on_clock(inside(psg.parent, found[0].name), header) if len(found) == 1 else []
->>>>>>> h7-hostile
 
 
 @dataclass(frozen=True)

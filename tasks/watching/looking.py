@@ -53,7 +53,8 @@ def enter_look(
     if enough_arrived(subjects, watched.baseline):
         tested = 1 + max((look.tested or 0 for look in before), default=0)
     findings = look_for_drift(subjects, watched.baseline, tested or 1, by_subject(own))
-    state, message = _verdict(findings, batch, subjects["subject"].nunique(), len(arrivals))
+    earlier = [look.number for look in before if look.state == VIOLATIONS]
+    state, message = _verdict(findings, batch, subjects["subject"].nunique(), len(arrivals), earlier)
     look = books.Look(
         key=digest_of([model.name, model.version, sorted((each.id, each.digest) for each in arrivals)]),
         study=watched.promoted.study,
@@ -77,8 +78,14 @@ def _still_valid(model: VersionRef, arrivals: Sequence[Arrival]) -> pd.DataFrame
     return values[~values["recording"].isin([each.id for each in arrivals])]
 
 
-def _verdict(findings: Sequence[Finding], batch: Batch, subjects: int, arrived: int) -> tuple[str, str]:
-    """The name of the end state and its message, which names both violations and quarantine where there are both."""
+def _verdict(
+    findings: Sequence[Finding], batch: Batch, subjects: int, arrived: int, earlier: Sequence[int]
+) -> tuple[str, str]:
+    """The name of the end state and its message, which names both violations and quarantine where there are both.
+
+    A violation stands for as long as the version is watched, as the intervals of all looks hold together: ``earlier``
+    are the looks that ended with one.
+    """
     violated = [finding for finding in findings if finding.violated]
     used = arrived - len(batch.quarantined)
     parts = [f"{used} new recordings, {subjects} subjects since promotion"]
@@ -88,13 +95,15 @@ def _verdict(findings: Sequence[Finding], batch: Batch, subjects: int, arrived: 
         shown = "; ".join(finding.sentence for finding in violated[:_SHOWN_VIOLATIONS])
         more = len(violated) - _SHOWN_VIOLATIONS
         parts.append(f"{len(violated)} violations: {shown}{f'; and {more} more' if more > 0 else ''}")
+    elif earlier:
+        parts.append(f"what look {earlier[0]} has violated stands")
     unlabelled = _undefined_performance(findings, subjects)
     if unlabelled:
         parts.append(unlabelled)
     if batch.quarantined:
         reasons = "; ".join(f"{identity}: {reason}" for identity, reason in sorted(batch.quarantined.items())[:3])
         parts.append(f"{len(batch.quarantined)} quarantined ({reasons})")
-    state = VIOLATIONS if violated else QUARANTINED if batch.quarantined else COMPLETED
+    state = VIOLATIONS if violated or earlier else QUARANTINED if batch.quarantined else COMPLETED
     return state, ". ".join(parts)
 
 

@@ -159,8 +159,9 @@ def test_a_changed_recording_takes_the_place_of_its_former_version(watched: tupl
     header = inbox / STUDY / "ap0001.hea"
     header.write_text(header.read_text() + "# seen again\n")
     os.utime(header, (2, 2))
-    _, ((_, message),) = run(installation, inbox, "look()")
+    _, ((name, message),) = run(installation, inbox, "look()")
     assert "1 new recordings, 15 subjects since promotion" in message
+    assert name == "Completed with violations", "what was shown once stands until another version is champion"
     assert rows(installation, "SELECT count(*), count(DISTINCT recording) FROM arrivals") == [(17, 16)]
 
 

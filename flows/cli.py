@@ -279,6 +279,7 @@ def who(
 @app.command()
 def serve(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="`ecg-beats@champion` or `ecg-beats/3`")],
+    host: Annotated[str, typer.Option(help="address to bind to: whoever reaches it is answered")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5005,
     follow: Annotated[
         float | None, typer.Option(min=1, metavar="SECONDS", help="look so often whether the alias has moved")
@@ -287,7 +288,7 @@ def serve(
     """Answers over HTTP with predictions and maps; on SIGHUP the next champion takes over, no request is refused."""
     from tasks.serving import serve as answer
 
-    answer(model, Settings().host, port, follow)
+    answer(model, host, port, follow)
 
 
 @app.command()

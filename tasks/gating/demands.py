@@ -111,8 +111,8 @@ class NotWorseThanChampion:
 Demand = CorrectedMode | AboveChance | BeatsControls | Localises | Sane | SubgroupGap | NotWorseThanChampion
 
 
-def usual_demands(localised_by: str = "relevance_mass_area_corrected") -> tuple[Demand, ...]:
-    """What is demanded of every study; the measure of localisation may be the study's own.
+def usual_demands(localised_by: str | None = "relevance_mass_area_corrected") -> tuple[Demand, ...]:
+    """What is demanded of every study; the measure of localisation may be the study's own, or None.
 
     By default it is the share of the relevance that lies on the evidence: it needs no threshold, while inclusivity
     counts the points above half of a map's maximum and hangs on a spike.
@@ -127,7 +127,7 @@ def usual_demands(localised_by: str = "relevance_mass_area_corrected") -> tuple[
         CorrectedMode(),
         AboveChance(),
         BeatsControls(),
-        Localises(metric=localised_by),
+        *([Localises(metric=localised_by)] if localised_by else []),
         Sane(metric="cascading_randomisation", bound=0.8),
         Sane(metric="random_logit", bound=0.9, proof="must_not_show"),
         SubgroupGap(of="performance", factor="sex"),

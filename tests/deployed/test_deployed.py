@@ -31,7 +31,7 @@ def test_a_heatmap_comes_back_from_the_bucket(deployment: Deployment) -> None:
     printed = deployment.installation.python(
         "import mlflow\n"
         "(run,) = mlflow.search_runs(search_all_experiments=True, output_format='list',"
-        " filter_string=\"tags.`plumbline.job` = 'faithfulness'\", max_results=1)\n"
+        " filter_string=\"tags.`plumbline.job` = 'faithfulness' and tags.`plumbline.explainer` = 'all'\")\n"
         "assert run.info.artifact_uri.startswith('s3://'), run.info.artifact_uri\n"
         "client = mlflow.MlflowClient()\n"
         "folder = client.list_artifacts(run.info.run_id, 'heatmaps')[0].path\n"

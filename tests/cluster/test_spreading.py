@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -53,27 +54,16 @@ def test_two_workers_give_what_one_process_gives_to_the_bit(
 
 def test_a_lost_workers_shards_are_done_again(judged: Installation, cluster: Cluster, tmp_path: Path) -> None:
     spread = on(cluster, copy_before_judging(judged, tmp_path / "home"))
+    victim = cluster.workers[0]
     with started(spread, *EVALUATE) as evaluation:
-        evaluation.wait_for(lambda: _busy(cluster))
-        victim = cluster.workers[0]
+        with Client(cluster.address, set_as_default=False) as client:
+            (address,) = (worker for worker, pid in client.run(os.getpid).items() if pid == victim.pid)
+            evaluation.wait_for(lambda: bool(client.processing()[address]))
         victim.kill()
         assert evaluation.end() == 0, evaluation.output
     assert victim.poll() is not None
     assert_same_bits(shards_of(spread), shards_of(judged))
     assert_judged_once(spread, judged)
-
-
-def _busy(cluster: Cluster) -> bool:
-    """Whether the worker to be killed works on a shard."""
-    with Client(cluster.address, set_as_default=False) as client:
-        pids = client.run(_pid)
-        return any(pids[worker] == cluster.workers[0].pid and tasks for worker, tasks in client.processing().items())
-
-
-def _pid() -> int:
-    import os
-
-    return os.getpid()
 
 
 def test_a_scheduler_that_does_not_answer_is_one_sentence(judged: Installation, tmp_path: Path) -> None:

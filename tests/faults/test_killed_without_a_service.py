@@ -74,6 +74,7 @@ def _published(home: Home) -> pd.DataFrame:
     return home.query("mlflow.db", RUNS) if (home.home / "mlflow.db").exists() else pd.DataFrame()
 
 
+@pytest.mark.soak
 def test_nothing_stays_open_of_killed_commands(home: Home) -> None:
     """Killed in the midst of training and of publishing, never run again: only the reaper can close them."""
     training = home.start(TRAIN)

@@ -12,7 +12,7 @@ from tasks.cohorts.folders import reference_to
 study = catalogue.STUDIES["ecg-beats"]
 plan = study.phantom
 job = plan.jobs["faithfulness"].model_copy(update={{
-    "explainers": ("gradient", "occlusion_w10"), "contrast": (("occlusion_w10", "gradient"),),
+    "explainers": ("gradient", "occlusion_w10", "random", "amplitude"), "contrast": (("occlusion_w10", "gradient"),),
     "thorough_quality": None, "shares": ("gradient",), "inspections": (),
 }})
 small = plan.model_copy(update={{

@@ -20,9 +20,10 @@ from typing import Any, Literal
 import pandas as pd
 import psutil
 import pytest
-from postgres import free_port, installed_binaries, server_user, wait_until_up
+from postgres import installed_binaries, server_user, wait_until_up
 from pydantic import SecretStr
 from sqlalchemy import create_engine, text
+from support import free_port
 
 from tasks.service import deployments, down, lifecycle, up
 from tasks.service.processes import members

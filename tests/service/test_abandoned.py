@@ -18,6 +18,7 @@ from tasks.service.abandoned import (
     crash_silent_flow_runs,
     last_heartbeat,
 )
+from tasks.service.automations import LOST
 from tasks.service.deployments import prefect_client
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -137,7 +138,16 @@ def test_flow_runs_of_the_pool_are_crashed_and_others_are_not(service, prefect, 
 
 
 @pytest.fixture
-def beating(prefect, flow_run):
+def no_automation(prefect):
+    """Prefect's own look at heartbeats would crash the same runs, a minute and a half later: it is paused."""
+    (lost,) = prefect.read_automations_by_name(LOST)
+    prefect.pause_automation(lost.id)
+    yield
+    prefect.resume_automation(lost.id)
+
+
+@pytest.fixture
+def beating(prefect, flow_run, no_automation):
     """Makes a flow run in a state, whose last heartbeat was so many minutes ago."""
     from prefect.events import Event
 

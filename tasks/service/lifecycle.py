@@ -14,7 +14,14 @@ from . import servers
 from .abandoned import crash_abandoned_flow_runs
 from .access import require_password_beyond_this_machine
 from .automations import apply_automations
-from .deployments import all_deployed, apply_deployments, deployments_digest, ensure_work_pool, worker_online
+from .deployments import (
+    all_deployed,
+    apply_deployments,
+    deployments_digest,
+    ensure_work_pool,
+    load_flows,
+    worker_online,
+)
 from .processes import ServerProcess, ServiceError, end
 from .record import MLFLOW, NAMES, PREFECT, WORKER, Record, read_record, write_record
 
@@ -73,7 +80,9 @@ class _Start:
         missing = [name for name in NAMES if name not in self.processes]
         steps: list[Step] = [self._clear_leftovers]
         if MLFLOW in missing or PREFECT in missing:
-            steps += [self._require_ports, self._start_servers, self._await_prefect]
+            changed = self.deployments != deployments_digest()
+            meanwhile: list[Step] = [self._load_flows] if changed else []
+            steps += [self._require_ports, self._start_servers, *meanwhile, self._await_prefect]
         stale = bool(missing) or self.deployments != deployments_digest()
         if stale:
             steps.append(self._ensure_pool)
@@ -119,6 +128,9 @@ class _Start:
         for name, start in ((PREFECT, servers.start_prefect), (MLFLOW, servers.start_mlflow)):
             if name not in self.processes:
                 self._remember(start(self.settings))
+
+    def _load_flows(self) -> None:
+        load_flows()
 
     def _await_prefect(self) -> None:
         servers.wait_until(self.processes[PREFECT], lambda: servers.prefect_answers(self.settings))

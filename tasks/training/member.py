@@ -10,13 +10,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn.utils import convert_conv3d_weight_memory_format
@@ -26,10 +24,14 @@ from models import build_network
 from models.bundle import BundleConfig
 
 from ..digests import digest_of
-from .learning import Learner, Progress
 from .objectives import Objective, objective
 from .recipe import Recipe
 from .windows import Batches, LabelledWindows, Windows, balanced_weights
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from .learning import Progress
 
 WEIGHTS = "member.safetensors"
 HISTORY = "history.json"
@@ -165,6 +167,10 @@ def _fit(
     folder: Path,
     seed: int,
 ) -> Progress:
+    from lightning.pytorch import Trainer  # it takes seconds to import, and of all jobs only this one needs it
+
+    from .learning import Learner, Progress
+
     torch.manual_seed(int(np.random.default_rng([seed, 0]).integers(2**62)))
     network = build_network(config.network, **{**config.arguments, "dropout": recipe.dropout})
     if config.volume and not torch.cuda.is_available():
@@ -198,6 +204,8 @@ def _fit(
 
 
 def _checkpoint_every_epoch(folder: Path) -> ModelCheckpoint:
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
     return ModelCheckpoint(
         folder, filename=Path(CHECKPOINT).stem, enable_version_counter=False, save_on_train_epoch_end=True
     )

@@ -5,6 +5,9 @@ A healthy server and a run started by hand proved nothing: a wrong pair of libra
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from datetime import timedelta
 
@@ -12,6 +15,7 @@ import pytest
 import yaml
 
 from tasks.service import status
+from tasks.settings import CHECKOUT
 from tasks.service.deployments import DEPLOYMENTS, prefect_client
 
 PATIENCE = 300.0
@@ -78,6 +82,39 @@ def test_scheduled_runs_complete(service):
                 client.delete_deployment_schedule(identifier, schedule)
     ended = {deployment.name: deployment.last_state for deployment in status(service.settings).deployments}
     assert all(ended[name] for name in names)
+
+
+@pytest.mark.soak
+def test_prefects_own_command_changes_nothing_but_the_version_and_the_folder(service):
+    before = _deployed(service)
+    command = ["-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(DEPLOYMENTS)]
+    environment = os.environ | {"PREFECT_API_URL": service.settings.prefect_url, "PLUMBLINE_CHECKOUT": str(CHECKOUT)}
+    subprocess.run([sys.executable, *command], env=environment, cwd=CHECKOUT, check=True, capture_output=True)
+    assert len(before) > 40
+    assert _deployed(service) == before
+
+
+def _deployed(service):
+    """What the server knows of each deployment, by name; its pull step names the checkout or a variable that does."""
+    own = {
+        "id",
+        "created",
+        "updated",
+        "version",
+        "version_id",
+        "version_info",
+        "global_concurrency_limit",
+        "pull_steps",
+    }
+    own |= {"last_polled", "status"}  # of the worker
+    schedule = {"id", "created", "updated", "deployment_id"}
+    with prefect_client(service.settings.prefect_url) as client:
+        found = client.read_deployments()
+    return {
+        deployment.name: deployment.model_dump(mode="json", exclude=own | {"schedules"})
+        | {"schedules": [each.model_dump(mode="json", exclude=schedule) for each in deployment.schedules]}
+        for deployment in found
+    }
 
 
 def _scheduled_run_that_ended(client, deployment):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -110,17 +111,22 @@ def check_channels(header: EdfHeader, wanted: tuple[str, ...]) -> None:
 
 
 def read_edf_channel(path: Path, header: EdfHeader, name: str) -> NDArray[np.float64]:
-    """One channel (time,) at its own rate, in the unit that the header names.
+    """One channel (time,) at its own rate, in the unit that the header names."""
+    return _read_together(path, header, [name])[0]
 
-    Read alone, because MNE brings every signal to the highest rate of those that it reads.
-    """
+
+def _read_together(path: Path, header: EdfHeader, names: Sequence[str]) -> NDArray[np.float64]:
+    """Channels (channel, time) of one rate, which MNE leaves as it is; of several it brings all to the highest."""
     try:
-        values = mne.io.read_raw_edf(path, include=[name], stim_channel=None, verbose="error").get_data()[0]
+        read = mne.io.read_raw_edf(path, include=list(names), stim_channel=None, verbose="error")
+        values = read.get_data(picks=list(names))
     except Exception as error:  # mne raises whatever its parser stumbles over
         raise UnusableRecording(f"{private(path.name)} cannot be read ({type(error).__name__}).") from error
-    if not np.isfinite(values).all():
-        raise UnusableRecording(f"the channel {shown_label(name)} has values that are not finite.")
-    return values * _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
+    for name, row in zip(names, values, strict=True):
+        if not np.isfinite(row).all():
+            raise UnusableRecording(f"the channel {shown_label(name)} has values that are not finite.")
+        row *= _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
+    return values
 
 
 def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate: float) -> NDArray[np.float64]:
@@ -129,14 +135,17 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     length = math.floor(header.seconds * rate)
     if length * len(names) > MOST_POINTS:
         raise UnusableRecording(f"the recording would be {length} points long; expected {MOST_POINTS} in all at most.")
+    rates = {name: header.rates[header.names.index(name)] for name in names}
     signals = np.empty((len(names), length))
-    for row, name in zip(signals, names, strict=True):
-        values, _ = resampled(read_edf_channel(path, header, name), header.rates[header.names.index(name)], rate)
-        if np.ptp(values) == 0:
-            raise UnusableRecording(f"the channel {shown_label(name)} is constant.")
-        if len(values) < length:
-            raise UnusableRecording(f"the channel {shown_label(name)} is shorter than the recording.")
-        row[:] = values[:length]
+    for own in dict.fromkeys(rates.values()):
+        together = [name for name in names if rates[name] == own]
+        for name, found in zip(together, _read_together(path, header, together), strict=True):
+            values, _ = resampled(found, own, rate)
+            if np.ptp(values) == 0:
+                raise UnusableRecording(f"the channel {shown_label(name)} is constant.")
+            if len(values) < length:
+                raise UnusableRecording(f"the channel {shown_label(name)} is shorter than the recording.")
+            signals[names.index(name)] = values[:length]
     return signals
 
 

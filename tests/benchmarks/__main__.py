@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 import warnings
 from fnmatch import fnmatch
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from tasks.settings import Settings, prepare_environment
 
-from . import growth
+from . import growth, service
 from .machine import described, use_tf32
 from .row import Row, Setting
 from .rows import ROWS
@@ -43,11 +44,22 @@ def main(
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     chosen = [row for row in ROWS if fnmatch(row.name, rows) and (where == "cpu" or row.gpu)]
     growing = [one for one in growth.GROWTHS if fnmatch(one.name, rows)]
-    if not chosen and not growing:
-        raise typer.BadParameter(f"no row matches {rows!r}; expected some of {', '.join(row.name for row in ROWS)}.")
+    with_service = where == "cpu" and fnmatch(service.NAME, rows)
+    if not chosen and not growing and not with_service:
+        known = ", ".join([*(row.name for row in ROWS), service.NAME])
+        raise typer.BadParameter(f"no row matches {rows!r}; expected some of {known}.")
+    ends = time.monotonic() + 60 * minutes
+    if with_service:
+        _service()
     modes = [False] if where == "cpu" else [False, True]
-    equal = [_table(chosen, growing, where, tf32, 60 * minutes / len(modes)) for tf32 in modes]
+    seconds = max(0.0, ends - time.monotonic()) / len(modes)
+    equal = [_table(chosen, growing, where, tf32, seconds) for tf32 in modes if chosen or growing]
     sys.exit(0 if all(equal) else 1)
+
+
+def _service() -> None:
+    with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
+        Console(width=150).print(service.shown(service.measured(Path(folder))))
 
 
 def _table(rows: list[Row], growing: list[growth.Growth], device: str, tf32: bool, seconds: float) -> bool:

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from tasks.service import status
-from tasks.settings import CHECKOUT
 from tasks.service.deployments import DEPLOYMENTS, prefect_client
+from tasks.settings import CHECKOUT
 
 PATIENCE = 300.0
 

@@ -82,7 +82,7 @@ ROWS = tuple(
         f"learned masks of 32 windows, {STEPS} steps, {restarts} start{'s' * (restarts > 1)}",
         partial(_build, restarts),
         goals={"mask by mask": 20},
-        rounding=1e-2,
+        rounding=0.06,
         saves={"mask by mask": 0.9},
     )
     for restarts in (1, 3)

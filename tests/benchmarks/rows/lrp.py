@@ -173,7 +173,7 @@ ROWS = (
         saves={"captum": 0.81, "zennit": 0.52, PASS: 3.7},
     ),
     Row(
-        "lrp-U-3, 1 volume",
+        "lrp-U-3-one",
         "LRP of 1 volume, three rules",
         partial(_volumes, THREE, 1),
         goals={**VOLUME_GOALS, PASS: 1 / 4},

@@ -1,7 +1,9 @@
 """Occlusion against captum at its best batching, on volumes against MONAI too.
 
-captum rounds its result to float32 whatever the network's precision. MONAI takes one volume at a time and scores of
-the classes, ``(sample, class)``, so the U-Net's logits are averaged over the volume first.
+captum rounds its result to float32 whatever the network's precision. What is timed are small differences of scores: on
+S the largest is a fortieth of the score, and captum's result is 2e-5 from that in float64, ours 7e-6. MONAI takes one
+volume at a time and scores of the classes, ``(sample, class)``, so the U-Net's logits are averaged over the volume
+first.
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ ROWS = (
             "S", lambda s: random_inputs(s, 1, 3, EPOCH), Occlusion(100, 100 if s.small else 4, channels="single"), s
         ),
         goals={"captum": 15},
+        rounding=5e-5,
         saves={"captum": 0.1},
     ),
     Row(

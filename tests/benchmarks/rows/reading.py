@@ -1,24 +1,28 @@
 """Reading recordings, against the plain loops over wfdb, MNE and nibabel that give the same arrays.
 
 ``read-*``: from files to arrays, in the project's way, every file checked before it is believed. ``cohort-*``: from
-files to the labelled store that jobs read, with pseudonyms, evidence and, of beats, the waves of each; the plain loop
-keeps signals and labels as they are with `numpy.save`. The recordings are phantoms, written once.
+files to a store in chunks that jobs read: signals, labels and, of beats, the waves of each, which the plain loop has
+from neurokit2's delineator; they differ and are timed only. Ours also tells evidence, pseudonyms and a digest. The
+recordings are phantoms as long and as large as the real ones, written once.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mne
+import neurokit2
 import nibabel
 import numpy as np
 import torch
 import wfdb
+import zarr
 from numpy.typing import NDArray
 
 from tasks.cohorts.edf_files import read_edf_header, read_edf_signals
@@ -52,30 +56,40 @@ def _scratch() -> Path:
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _recordings(write: Callable[..., None], subjects: int) -> Path:
-    folder = _scratch() / f"{write.__module__.rpartition('.')[2]}-{subjects}"
-    if not folder.exists():
-        write(folder, subjects=subjects)
-    return folder.resolve()
+@dataclass(frozen=True)
+class Phantoms:
+    """Recordings to be read: who writes them, of how many subjects, and what makes them as large as real ones."""
+
+    write: Callable[..., None]
+    subjects: int
+    size: Mapping[str, int]
+
+    def folder(self, setting: Setting) -> Path:
+        """Where they lie; the small form has two short subjects."""
+        subjects, size = (2, {}) if setting.small else (self.subjects, dict(self.size))
+        folder = _scratch() / f"{self.write.__module__.rpartition('.')[2]}-{subjects}"
+        if not folder.exists():
+            self.write(folder, subjects=subjects, **size)
+        return folder.resolve()
 
 
 def _tensors(arrays: Arrays) -> Results:
     return [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
 
 
-def _files(write: Callable[..., None], subjects: int, ours: Loop, plain: Loop, name: str) -> Callable[[Setting], Case]:
+def _files(phantoms: Phantoms, ours: Loop, plain: Loop, name: str) -> Callable[[Setting], Case]:
     def build(setting: Setting) -> Case:
-        root = _recordings(write, 1 if setting.small else subjects)
+        root = phantoms.folder(setting)
         return Case(lambda: _tensors(ours(root)), {name: {"": lambda: _tensors(plain(root))}}, operations=0)
 
     return build
 
 
-def _cohort(
-    write: Callable[..., None], subjects: int, read: Callable[..., Cohort], plain: Loop, name: str
-) -> Callable[[Setting], Case]:
+def _cohort(phantoms: Phantoms, read: Callable[..., Cohort], plain: Loop, name: str) -> Callable[[Setting], Case]:
+    """The plain loop gives signals and labels first; whatever follows is stored and not compared."""
+
     def build(setting: Setting) -> Case:
-        root, out = _recordings(write, 2 if setting.small else subjects), _scratch() / "store"
+        root, out = phantoms.folder(setting), _scratch() / "store"
 
         def ours() -> Results:
             shutil.rmtree(out, ignore_errors=True)
@@ -83,10 +97,10 @@ def _cohort(
             return _tensors([cohort.signals(slice(None)), cohort.samples["label"].to_numpy()])
 
         def theirs() -> Results:
-            arrays = plain(root)
-            for place, array in enumerate(arrays):
-                np.save(_scratch() / f"plain{place}.npy", array)
-            return _tensors([np.load(_scratch() / f"plain{place}.npy") for place in range(len(arrays))])
+            group = zarr.open_group(_scratch() / "plain", mode="w")
+            for place, array in enumerate(plain(root)):
+                group.create_array(str(place), data=array, chunks=(min(256, len(array)), *array.shape[1:]))
+            return _tensors([np.asarray(group[str(place)]) for place in range(2)])
 
         return Case(ours, {name: {"": theirs}}, operations=0)
 
@@ -112,17 +126,26 @@ def _leads_plainly(root: Path) -> Arrays:
 
 
 def _beats_plainly(root: Path) -> Arrays:
-    """Windows ``(sample, 1, 216)`` about every beat of the five classes, and their labels."""
-    windows, labels = [], []
+    """Windows ``(sample, 1, 216)`` about every beat of the five classes, their labels, and where their waves are."""
+    windows, labels, waves = [], [], []
     for record in (root / "RECORDS").read_text().split():
         signal = wfdb.rdrecord(str(root / record), channel_names=["MLII"]).p_signal[:, 0]
         marks = wfdb.rdann(str(root / record), "atr")
-        for place, symbol in zip(marks.sample, marks.symbol, strict=True):
+        found = _waves_plainly(signal, marks.sample)
+        for beat, (place, symbol) in enumerate(zip(marks.sample, marks.symbol, strict=True)):
             first = place - WINDOW // 2
             if symbol in SYMBOLS and first >= 0 and first + WINDOW <= len(signal):
                 windows.append(signal[first : first + WINDOW])
                 labels.append(SYMBOLS.index(symbol))
-    return [np.array(windows, dtype=np.float32)[:, None], np.array(labels)]
+                waves.append(found[beat] - first)
+    return [np.array(windows, dtype=np.float32)[:, None], np.array(labels), np.array(waves)]
+
+
+def _waves_plainly(signal: NDArray[np.float64], peaks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Onset and offset of P, QRS and T of each beat ``(beat, 6)``, in points; NaN where unknown."""
+    clean = neurokit2.ecg_clean(signal, sampling_rate=360)
+    found = neurokit2.ecg_delineate(clean, peaks, sampling_rate=360, method="dwt")[1]
+    return np.array([found[f"ECG_{wave}_{end}"] for wave in "PRT" for end in ("Onsets", "Offsets")], dtype=float).T
 
 
 def _nights(root: Path) -> Arrays:
@@ -200,20 +223,20 @@ def _sized_plainly(root: Path) -> Arrays:
     return [np.stack(sized), np.ones(len(sized), dtype=np.int64)]
 
 
+BEATS = Phantoms(ecg_beats.write_phantom, 4, {"beats_per_class": 400})
+NIGHTS = Phantoms(sleep_stages.write_phantom, 1, {"minutes": 480})
+CASES = Phantoms(stroke_lesions.write_phantom, 4, {"side": 192})
+HALF_HOURS, WHOLE_NIGHTS = "4 WFDB records of half an hour", "2 EDF nights of 8 hours"
+WFDB, MNE, NIBABEL = "wfdb loop", "MNE loop", "nibabel loop"
+
 ROWS = tuple(
     Row(name, job, build, gpu=False)
     for name, job, build in (
-        ("read-wfdb", "lead and beats of 8 WFDB records", _files(ecg_beats.write_phantom, 8, _leads, _leads_plainly,
-                                                                  "wfdb loop")),
-        ("read-edf", "three channels of 4 EDF nights", _files(sleep_stages.write_phantom, 2, _nights, _nights_plainly,
-                                                              "MNE loop")),
-        ("read-nifti", "maps and lesion of 4 NIfTI cases", _files(stroke_lesions.write_phantom, 4, _volumes,
-                                                                  _volumes_plainly, "nibabel loop")),
-        ("cohort-wfdb", "store of the beats of 8 records", _cohort(ecg_beats.write_phantom, 8, read_beats,
-                                                                   _beats_plainly, "wfdb loop")),
-        ("cohort-edf", "store of the epochs of 4 nights", _cohort(sleep_stages.write_phantom, 2, read_stages,
-                                                                  _epochs_plainly, "MNE loop")),
-        ("cohort-nifti", "store of 4 cases", _cohort(stroke_lesions.write_phantom, 4, read_isles, _sized_plainly,
-                                                     "nibabel loop")),
+        ("read-wfdb", f"a lead and beats of {HALF_HOURS}", _files(BEATS, _leads, _leads_plainly, WFDB)),
+        ("read-edf", f"three channels of {WHOLE_NIGHTS}", _files(NIGHTS, _nights, _nights_plainly, MNE)),
+        ("read-nifti", "maps and lesion of 4 NIfTI cases", _files(CASES, _volumes, _volumes_plainly, NIBABEL)),
+        ("cohort-wfdb", f"store of the beats of {HALF_HOURS}", _cohort(BEATS, read_beats, _beats_plainly, WFDB)),
+        ("cohort-edf", f"store of the epochs of {WHOLE_NIGHTS}", _cohort(NIGHTS, read_stages, _epochs_plainly, MNE)),
+        ("cohort-nifti", "store of 4 cases", _cohort(CASES, read_isles, _sized_plainly, NIBABEL)),
     )
-)  # fmt: skip
+)

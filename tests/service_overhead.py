@@ -10,6 +10,8 @@ from support import free_port
 
 BARE = f"""
 import time
+from flows import train
+from flows.accuracy import accuracy_rows
 from flows.catalogue import study_named
 from flows.evaluating import plan_evaluation
 from tasks.evaluating.explaining import explain_shard
@@ -18,7 +20,9 @@ from tasks.evaluating.inspecting import inspect_version
 from tasks.evaluating.judging import judge
 from tasks.evaluating.scoring import score_shard
 from tasks.publishing.registry import resolve_for_evaluation
+from tasks.reporting.accuracy_table import write_accuracy_table
 from tasks.reporting.evaluation_report import write_evaluation_report
+train.build_cohort, train.record_quarantine = train.build_cohort.fn, lambda cohort: None  # else a server starts
 start = time.monotonic()
 model = resolve_for_evaluation("{STUDY}", None)
 evaluation = plan_evaluation("faithfulness", study_named("{STUDY}"), model, DATA, "quick")
@@ -28,6 +32,7 @@ for shard in evaluation.shards():
 judge.fn(evaluation)
 inspect_version.fn(evaluation)
 illustrate.fn(evaluation)
+write_accuracy_table.fn(evaluation, accuracy_rows(study_named("{STUDY}").paper))
 write_evaluation_report.fn(evaluation, "bare")
 print("seconds", time.monotonic() - start)
 """

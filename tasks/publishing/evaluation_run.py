@@ -19,7 +19,7 @@ from ..evaluating.evaluation import Evaluation
 from ..evaluating.illustrating import written_figures
 from ..evaluating.judging import judgement, ranks_explainers, read_csv
 from .registry import VersionRef
-from .tracking import artifacts_of, cohort_dataset, experiment_id, find_run, is_published, keyed_run, log_steps
+from .tracking import artifacts_of, cohort_dataset, experiment_id, find_run, is_published, keyed_run, log_curves
 
 
 @task(retries=3, retry_delay_seconds=10)
@@ -138,10 +138,16 @@ def _publish_explainer(
         for name, path in written_figures(evaluation).items():
             if name.startswith("heatmaps/") and name.endswith(f"-{explainer}.png"):
                 _log_image(name.split("/")[1], path, shown)
-        curves = read_csv(evaluation, "curves").query("explainer == @explainer")
-        for (order, baseline), points in curves.groupby(["order", "baseline"]):
-            percent = (100 * points["fraction"]).round().astype(int)
-            log_steps(run, f"{order}_{baseline}", dict(zip(percent, points["mean"], strict=True)))
+        log_curves(run, _curves(evaluation, explainer))
+
+
+def _curves(evaluation: Evaluation, explainer: str) -> dict[str, dict[int, float]]:
+    """The mean curves of an explainer by order and baseline: the score at each percent of the points."""
+    curves = read_csv(evaluation, "curves").query("explainer == @explainer")
+    return {
+        f"{order}_{baseline}": dict(zip((100 * points["fraction"]).round().astype(int), points["mean"], strict=True))
+        for (order, baseline), points in curves.groupby(["order", "baseline"])
+    }
 
 
 def _plain_metrics(evaluation: Evaluation, explainer: str) -> dict[str, float]:

@@ -94,13 +94,16 @@ def cohort_dataset(name: str, digest: str, folder: Path) -> MetaDataset:
     )
 
 
-def log_steps(run: Run, name: str, values: Mapping[int, float]) -> None:
-    """Logs one curve as a stepped metric in one call.
+def log_curves(run: Run, curves: Mapping[str, Mapping[int, float]]) -> None:
+    """Logs curves as stepped metrics, by name and step, in one call.
 
     Points bear the time when the run began: MLflow keeps a point that is logged again once.
     """
-    metrics = [Metric(name, float(value), run.info.start_time, int(step)) for step, value in values.items()]
-    MlflowClient().log_batch(run.info.run_id, metrics=metrics)
+    began = run.info.start_time
+    points = [
+        Metric(name, float(value), began, int(step)) for name, curve in curves.items() for step, value in curve.items()
+    ]
+    MlflowClient().log_batch(run.info.run_id, metrics=points)
 
 
 def log_table_once(run: Run, table: pd.DataFrame, name: str) -> None:

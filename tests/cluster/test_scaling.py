@@ -11,8 +11,8 @@ from dask_cluster import running_cluster
 from installation import STUDY, Installation
 from service_overhead import BARE, WITH_SERVICE, copied, printed_seconds, recorded, served
 
-SUBJECTS = 48
-"""Of the phantom: 960 judged beats in shards of 64, minutes of one core."""
+SUBJECTS = 32
+"""Of the phantom: two minutes and more of one core."""
 OVERHEAD = 0.10
 
 SHARDS = f"""
@@ -20,11 +20,13 @@ import time
 from prefect import flow
 from flows.catalogue import study_named
 from flows.evaluating import explain_and_judge, plan_evaluation
+from tasks.evaluating.ledgering import entered
 from tasks.publishing.registry import resolve_for_evaluation
 model = resolve_for_evaluation("{STUDY}", None)
 evaluation = plan_evaluation("inclusivity", study_named("{STUDY}"), model, DATA, "quick")
-start = time.monotonic()
-flow(explain_and_judge)(evaluation)
+with entered(evaluation):
+    start = time.monotonic()
+    flow(explain_and_judge)(evaluation)
 print("seconds", time.monotonic() - start, len(evaluation.samples()), len(evaluation.shards()))
 """
 

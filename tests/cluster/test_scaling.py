@@ -16,17 +16,22 @@ SUBJECTS = 32
 OVERHEAD = 0.10
 
 SHARDS = f"""
-import time
+import os, time
 from prefect import flow
 from flows.catalogue import study_named
-from flows.evaluating import explain_and_judge, plan_evaluation
-from tasks.evaluating.ledgering import entered
+from flows.evaluating import plan_evaluation
+from tasks.evaluating.explaining import explain_shard
+from tasks.evaluating.scoring import score_shard
 from tasks.publishing.registry import resolve_for_evaluation
+from tasks.spreading import each_unit
 model = resolve_for_evaluation("{STUDY}", None)
 evaluation = plan_evaluation("inclusivity", study_named("{STUDY}"), model, DATA, "quick")
-with entered(evaluation):
-    start = time.monotonic()
-    flow(explain_and_judge)(evaluation)
+if "PLUMBLINE_DASK" in os.environ:  # a worker imports once in its life
+    from distributed import Client
+    with Client(os.environ["PLUMBLINE_DASK"]) as client:
+        client.run(lambda: __import__("flows.faithfulness") and None)
+start = time.monotonic()
+flow(each_unit)((explain_shard, score_shard), evaluation, evaluation.shards(), "shards")
 print("seconds", time.monotonic() - start, len(evaluation.samples()), len(evaluation.shards()))
 """
 

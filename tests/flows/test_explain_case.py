@@ -9,12 +9,14 @@ from typing import Any
 import mlflow
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from nifti_writing import AFFINE, write_case, write_nifti
 from torch import nn
 
 from flows.explain import Explained, explain_recording
+from flows.explain_folder import explain_folder
 from models import build_network
 from models.bundle import Bundle, BundleConfig, load_bundle, save_bundle
 from tasks.cohorts import isles, open_ms
@@ -157,6 +159,26 @@ def test_where_no_explainer_is_named_a_case_is_explained_by_lrp(bundles, stroke,
     done = explain_recording(STROKE, stroke, None, tmp_path / "x.nii.gz")
     assert done == Explained(1, "volume", "lrp_composite_zplus_box_l0_h1")
     assert np.isfinite(written(tmp_path / "x.nii.gz")).all()
+
+
+def test_every_case_of_a_folder_is_explained_and_a_broken_one_is_named(bundles, tmp_path):
+    cases, out = tmp_path / "isles", tmp_path / "out"
+    for number in (4, 5):
+        write_case(cases, number)
+    for file in (cases / "training_5").glob("*MR_ADC*/*.nii"):
+        file.write_bytes(file.read_bytes()[:500])
+    done = explain_folder(STROKE, cases, "gradient", out)
+    assert (done.explained, list(done.quarantined)) == (1, ["training_5"])
+    alone = tmp_path / "alone.nii.gz"
+    explain_recording(STROKE, cases / "training_4", "gradient", alone)
+    np.testing.assert_array_equal(written(out / "training_4.nii.gz"), written(alone))
+    assert pd.read_csv(out / "training_4.csv").iloc[:, 0].tolist() == ["background", "lesion"]
+    assert {path.name for path in out.iterdir()} == {
+        "training_4.nii.gz",
+        "training_4-prediction.nii.gz",
+        "training_4.csv",
+        "summary.csv",
+    }
 
 
 def test_wrong_arguments_are_one_sentence(bundles, stroke, patient, tmp_path):

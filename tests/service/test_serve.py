@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,20 @@ def test_a_promotion_under_load_refuses_nobody_and_mixes_nothing(server: Server,
     one, two = expected.values()
     assert np.abs(one["probability"] - two["probability"]).max() > 1e-3
     assert f"version {second.version} answers now, in place of version 1." in server.log.read_text()
+
+
+def test_who_follows_the_alias_answers_by_the_next_champion_unasked(artifacts: Path, tmp_path: Path) -> None:
+    port, first = free_port(), register_beats(artifacts.parent, seed=4)
+    set_alias(first, "champion")
+    command = [sys.executable, "-m", "flows", "serve", "ecg-beats@champion", "--port", str(port), "--follow", "1"]
+    with serving(command, port, tmp_path, checkout=True) as server:
+        ask = partial(httpx.post, f"{server.address}/invocations", json=QUESTION, timeout=PATIENCE)
+        assert by(ask()) == f"ecg-beats/{first.version}"
+        second = register_beats(artifacts.parent, seed=5)
+        set_alias(second, "champion")
+        wait_for(lambda: by(ask()) == f"ecg-beats/{second.version}", server)
+        said = server.log.read_text()
+    assert f"version {second.version} answers now, in place of version {first.version}." in said
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_present_one_answering(server: Server, artifacts: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from ..layout import fast_layout
 from ..protocols import Classifier, IntervalClassifier
 from .memory import rows_through
 from .windows import Windows
@@ -80,18 +81,19 @@ def _in_columns(inputs: Tensor, occluded: Tensor, side: slice, columns: int) -> 
 
 
 def _of_copies(model: Classifier, inputs: Tensor, occluded: Tensor, windows: Windows, read: Read) -> Tensor:
-    """As `occluded_values`, for any classifier and any grid: each copy is run whole."""
-    spans = list(windows.slices())
+    """As `occluded_values`, for any classifier and any grid: each copy is run whole, the whole inputs among them."""
+    spans = [None, *windows.slices()]
     together = max(1, _rows(model, inputs) // len(inputs))
     on_grid = occluded.reshape(*inputs.shape[:2], *windows.grid)
-    found = [read(model(inputs))[None]]
+    found = []
     for first in range(0, len(spans), together):
         part = spans[first : first + together]
         copies = inputs.expand(len(part), *inputs.shape).clone(memory_format=torch.contiguous_format)
         for copy, span in zip(copies.view(len(part), *on_grid.shape), part, strict=True):
-            where = (slice(None), slice(None), *span)
-            copy[where] = on_grid[where]
-        found.append(read(model(copies.flatten(0, 1))).unflatten(0, (len(part), len(inputs))))
+            if span is not None:
+                where = (slice(None), slice(None), *span)
+                copy[where] = on_grid[where]
+        found.append(read(model(fast_layout(copies.flatten(0, 1)))).unflatten(0, (len(part), len(inputs))))
     return torch.cat(found)
 
 

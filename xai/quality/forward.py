@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..layout import fast_layout
 from ..protocols import Classifier
 from ..scores import LOGIT, PROBABILITY, ScoreOperator
 
@@ -26,7 +27,7 @@ def score_rows(model: Classifier, rows: int, build: Build, batch_size: int) -> T
     with torch.inference_mode():
         for chunk in torch.arange(rows).split(batch_size):
             inputs, targets = build(chunk)
-            logits = model(inputs).double()
+            logits = model(fast_layout(inputs)).double()
             scores.append(torch.stack([scalar(logits, targets) for scalar in SCALARS], dim=1))
     return torch.cat(scores)
 

@@ -158,8 +158,8 @@ ROWS = (
     ),
     Row(
         "lrp-U-1",
-        "LRP of 2 volumes, one rule",
-        partial(_volumes, ONE, 2),
+        "LRP of 1 volume, one rule",
+        partial(_volumes, ONE, 1),
         goals={PASS: 1 / PASSES},
         rounding=1e-3,
         saves={"captum": 0.85, "zennit": 0.65},

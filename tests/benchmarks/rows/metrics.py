@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from xai.methods import Gradient
 from xai.methods.gradients import differentiable
+from xai.methods.memory import rows_at_once
 from xai.quality.curves import perturbation_curves, score_emptied
 from xai.quality.faithfulness import (
     infidelity,
@@ -44,7 +45,7 @@ from ..networks import STEPS, classes_of, network, random_inputs, seeds_of
 from ..row import Case, Results, Row, Setting
 
 QUIET: dict[str, Any] = {"normalise": False, "abs": False, "disable_warnings": True}
-BATCH, AT_ONCE = 64, 512
+BATCH = 64
 CURVE_STEPS = 24
 SUBSETS, SHARE, PERTURBATIONS, NOISE, DRAWS, RADIUS = 50, 0.125, 20, 0.2, 10, 0.1
 TOPS = (1 / 24, 1 / 12, 1 / 8, 1 / 4, 1 / 2)
@@ -80,8 +81,13 @@ class Judged:
         return self.inputs[0].numel()
 
     @property
+    def at_once(self) -> int:
+        """Rows of a forward pass, as `measure` takes them."""
+        return rows_at_once(self.inputs, 512)
+
+    @property
     def whole(self) -> Tensor:
-        return score_inputs(self.model, self.inputs, self.targets, AT_ONCE)
+        return score_inputs(self.model, self.inputs, self.targets, self.at_once)
 
     def quantus(self, metric: Any, maps: Tensor, **more: Any) -> Tensor:
         """The metric's values; it is given copies, because some metrics write into their arguments."""
@@ -143,10 +149,10 @@ def _curves(setting: Setting) -> Case:
     counts = tuple(range(0, judged.features + 1, judged.features // CURVE_STEPS))
 
     def ours() -> Results:
-        emptied = score_emptied(judged.model, judged.inputs, judged.targets, "zero", AT_ONCE)
+        emptied = score_emptied(judged.model, judged.inputs, judged.targets, "zero", judged.at_once)
         found = perturbation_curves(
             judged.model, judged.inputs, judged.targets, descending_ranks(maps), "zero", counts,
-            whole=judged.whole, emptied=emptied, batch_size=AT_ONCE,
+            whole=judged.whole, emptied=emptied, batch_size=judged.at_once,
         )  # fmt: skip
         return [found.morf[:, 1:, 1], found.lerf[:, 1:, 1]]
 
@@ -159,7 +165,7 @@ def _correlation(setting: Setting) -> Case:
 
     def ours() -> Results:
         drops = subset_drops(
-            judged.model, judged.inputs, judged.targets, subsets, "zero", whole=judged.whole, batch_size=AT_ONCE
+            judged.model, judged.inputs, judged.targets, subsets, "zero", whole=judged.whole, batch_size=judged.at_once
         )
         return [sensitivity_n(maps, subsets, drops[..., 0])]
 
@@ -172,7 +178,7 @@ def _infidelity(setting: Setting) -> Case:
 
     def ours() -> Results:
         drops = perturbation_drops(
-            judged.model, judged.inputs, judged.targets, noise, whole=judged.whole, batch_size=AT_ONCE
+            judged.model, judged.inputs, judged.targets, noise, whole=judged.whole, batch_size=judged.at_once
         )
         return [infidelity(maps, noise, drops[..., 0])]
 

@@ -58,7 +58,7 @@ class MeanOverVolume(nn.Module):
 
 def _volume(setting: Setting) -> Case:
     model = MeanOverVolume(network("U", setting)).eval()  # MONAI puts back the mode that it finds
-    grid, width = ((4, 8, 8), (2, 4, 4)) if setting.small else ((12, 32, 32), (4, 8, 8))
+    grid, width = ((4, 8, 8), (2, 4, 4)) if setting.small else ((12, 32, 32), (6, 8, 16))
     inputs = random_inputs(setting, 1, 6, *grid)
     return Case(
         _ours(model, inputs, Occlusion(width, width)),
@@ -124,7 +124,7 @@ ROWS = (
     ),
     Row(
         "occlusion-U",
-        "occlusion of a volume of 6 x 12 x 32 x 32, 48 windows side by side",
+        "occlusion of a volume of 6 x 12 x 32 x 32, 16 windows side by side",
         _volume,
         saves={"captum": 1.25, "MONAI": 1.25},
     ),

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from models.unet import UNet3d
+from xai.layout import fast_layout
 from xai.methods.lrp import AlphaBeta, Epsilon, WPlus, relevances, zplus_box
-from xai.methods.lrp.rows import empty_rows, fast_layout, stacked
+from xai.methods.lrp.rows import empty_rows, stacked
 from xai.scores import OUTPUT_SUM
 
 LAYERS = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
+from ...layout import fast_layout
 from .composites import LayerRules, rule_for
 from .descent import SCORE, Descent, Score, ScorePass, samples_at_once, score_leak
 from .filter_points import Filters, filter_at, placed
@@ -15,7 +16,7 @@ from .graph import Network, Passed, Signals, Step
 from .leak import Leak
 from .linear_maps import summed
 from .plans import Plan
-from .rows import fast_layout, stacked
+from .rows import stacked
 from .tracing import traced
 
 VALUES_IN_MEMORY = 2**29

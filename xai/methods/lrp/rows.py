@@ -1,7 +1,7 @@
 """Relevance of several rules as rows ``(rule, sample, ...)`` that keep the layout of a sample's values in memory.
 
-Convolutions of volumes are a quarter faster with the channels last, and PyTorch knows that layout for five axes only:
-so rows are put together along the samples, and told apart afterwards.
+`fast_layout` puts the channels of volumes last, and PyTorch knows that layout for five axes only: so rows are put
+together along the samples, and told apart afterwards.
 """
 
 from __future__ import annotations
@@ -10,13 +10,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-
-def fast_layout(inputs: Tensor) -> Tensor:
-    """``inputs (sample, ...)`` in the layout that convolutions on their device like best."""
-    if inputs.dim() == 5 and inputs.device.type == "cpu":
-        return inputs.contiguous(memory_format=torch.channels_last_3d)
-    return inputs
 
 
 def empty_rows(rows: int, like: Tensor) -> Tensor:

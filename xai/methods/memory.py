@@ -20,7 +20,7 @@ Against 512 rows each of 32 takes an LSTM of 128 units on 216 steps 0.55 of the 
 ACTIVATION_BYTES = {"cpu": 200 * 10**6, "cuda": 8 * 10**9}
 """Bytes that a network's activations on the volumes of one evaluation may take, by device."""
 VOLUME_AXES = 5
-_KNOWN_BYTES: WeakKeyDictionary[nn.Module, dict[torch.Size, int]] = WeakKeyDictionary()
+_KNOWN_BYTES: WeakKeyDictionary[nn.Module, dict[tuple[torch.Size, torch.dtype], int]] = WeakKeyDictionary()
 
 
 def rows_at_once(inputs: Tensor, most: int, quickest: Mapping[str, int] = QUICKEST_ROWS) -> int:
@@ -35,17 +35,17 @@ def rows_at_once(inputs: Tensor, most: int, quickest: Mapping[str, int] = QUICKE
 def rows_through(model: Classifier, inputs: Tensor, most: int, quickest: Mapping[str, int] = QUICKEST_ROWS) -> int:
     """As `rows_at_once`; of volumes as many as keep the activations of ``model`` within `ACTIVATION_BYTES`, at least 1.
 
-    A network widens a volume by a factor that only it knows, so one volume is run to find out, once for each shape.
+    A network widens a volume by a factor that only it knows, so one volume is run to find out, once for each form.
     Signals and images are small, and are not run.
     """
     rows = rows_at_once(inputs, most, quickest)
     if inputs.ndim < VOLUME_AXES or rows == 1 or not isinstance(model, nn.Module):
         return rows
     allowed = ACTIVATION_BYTES.get(inputs.device.type, ACTIVATION_BYTES["cpu"])
-    known = _KNOWN_BYTES.setdefault(model, {})
-    if inputs.shape[1:] not in known:
-        known[inputs.shape[1:]] = activation_bytes(model, inputs[:1])
-    return max(1, min(rows, allowed // max(1, known[inputs.shape[1:]])))
+    known, form = _KNOWN_BYTES.setdefault(model, {}), (inputs.shape[1:], inputs.dtype)
+    if form not in known:
+        known[form] = activation_bytes(model, inputs[:1])
+    return max(1, min(rows, allowed // max(1, known[form])))
 
 
 def parts(count: int, rows: int) -> Iterator[slice]:

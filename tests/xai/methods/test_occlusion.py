@@ -254,7 +254,7 @@ def test_mode_is_the_most_frequent_value_and_the_smallest_of_equals():
 
     inputs = torch.tensor([[[3.0, 1.0, 3.0, 1.0, 2.0], [7.0, 7.0, -4.0, -4.0, -4.0]]])
     attribute(Occlusion(5, value="mode"), Spy(), inputs, torch.tensor([0]))
-    assert seen[-1][0, :, 0].tolist() == [1.0, -4.0]
+    assert torch.cat(seen)[-1, :, 0].tolist() == [1.0, -4.0]
 
 
 def test_minmax_is_per_sample_and_undefined_for_a_constant():

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
 from ..digests import code_digest, digest_of, file_digest
 from ..settings import CHECKOUT, Settings
-from .processes import ServerProcess
+from .processes import ServerProcess, ServiceError
 from .servers import CONCURRENT_RUNS, POOL
 
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
 
 DEPLOYMENTS = CHECKOUT / "deploy" / "prefect.yaml"
+PLAIN_FIELDS = {"name", "description", "entrypoint", "parameters", "paused", "tags", "version"}
+FIELDS = PLAIN_FIELDS | {"work_pool", "schedules", "concurrency_limit"}
+"""Of a deployment in that file; `prefect deploy` knows more."""
 
 
 def prefect_client(url: str, auth: str | None = None) -> SyncPrefectClient:
@@ -57,7 +61,6 @@ def ensure_work_pool(settings: Settings, url: str | None = None) -> None:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process", concurrency_limit=CONCURRENT_RUNS))
 
 
-@cache
 def load_flows() -> dict[str, Flow[..., Any]]:
     """The flows of all deployments by entrypoint; it takes seconds, and needs no server."""
     from prefect.flows import load_flow_from_entrypoint
@@ -72,35 +75,48 @@ def apply_deployments(settings: Settings, url: str | None = None) -> None:
     """Creates or updates every deployment of `deploy/prefect.yaml`, to what `prefect deploy --all` makes of it.
 
     That command asks the server half a dozen questions for each, one after the other, and takes four times as long.
-    What it does beyond the fields used in the file (steps that build or push, templates, triggers) is not done here.
+    Variables (``{{ $NAME }}``) are read now, those of the pull steps by the worker. Raises ServiceError for a field
+    that only the command knows.
     """
     flows, file = load_flows(), _file()
     with client_of(settings, url) as client:
         flow_ids = {entrypoint: client.create_flow(flow) for entrypoint, flow in flows.items()}
         for declared in file["deployments"]:
             entrypoint = declared["entrypoint"]
-            client.create_deployment(
-                flow_ids[entrypoint], **_fields(declared, flows[entrypoint]), pull_steps=file["pull"]
-            )
+            fields = _fields(declared, flows[entrypoint])
+            client.create_deployment(flow_ids[entrypoint], pull_steps=file["pull"], **fields)
 
 
 def _fields(declared: dict[str, Any], flow: Flow[..., Any]) -> dict[str, Any]:
     """A deployment as the client wants it, from how the file declares it."""
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
-    from prefect.client.schemas.objects import ConcurrencyOptions
-    from prefect.client.schemas.schedules import CronSchedule
     from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.templating import apply_values
 
-    found = dict(declared)
-    found["work_pool_name"] = found.pop("work_pool")["name"]
-    found["schedules"] = [
-        DeploymentScheduleCreate(schedule=CronSchedule(**each)) for each in found.pop("schedules", [])
-    ]
-    limit = found.pop("concurrency_limit")
-    found["concurrency_limit"] = limit["limit"]
-    found["concurrency_options"] = ConcurrencyOptions(collision_strategy=limit["collision_strategy"])
-    schema = parameter_schema(flow).model_dump(exclude_unset=True)
-    return found | {"parameter_openapi_schema": schema, "enforce_parameter_schema": True}
+    if foreign := sorted(set(declared) - FIELDS):
+        known = ", ".join(sorted(FIELDS))
+        raise ServiceError(f"{DEPLOYMENTS}: {declared['name']} has the field {foreign[0]!r}; expected some of {known}.")
+    given = cast(dict[str, Any], apply_values(declared, dict(os.environ), remove_notset=False))
+    pool, limit = given["work_pool"], given.get("concurrency_limit", {})
+    limit = {"limit": limit} if isinstance(limit, int) else limit
+    return {name: given[name] for name in PLAIN_FIELDS & set(given)} | {
+        "work_pool_name": pool["name"],
+        "work_queue_name": pool.get("work_queue_name"),
+        "job_variables": pool.get("job_variables"),
+        "schedules": [_schedule(each) for each in given.get("schedules", [])],
+        "concurrency_limit": limit.get("limit"),
+        "concurrency_options": {name: limit[name] for name in limit if name != "limit"} or None,
+        "parameter_openapi_schema": parameter_schema(flow).model_dump(exclude_unset=True),
+        "enforce_parameter_schema": True,
+    }
+
+
+def _schedule(declared: dict[str, Any]) -> DeploymentScheduleCreate:
+    """A schedule from how the file declares it: beside what it is when it holds, and for which parameters."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+
+    own = {name: declared[name] for name in ("active", "parameters", "slug") if name in declared}
+    when = {name: value for name, value in declared.items() if name not in own}
+    return DeploymentScheduleCreate.model_validate(own | {"schedule": when})
 
 
 def worker_online(settings: Settings, worker: ServerProcess) -> bool:

@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from tasks.service import status
+from tasks.service import ServiceError, deployments, status
 from tasks.service.deployments import DEPLOYMENTS, prefect_client
 from tasks.settings import CHECKOUT
 
@@ -135,3 +135,31 @@ def _scheduled_run_that_ended(client, deployment):
             return scheduled[0]
         time.sleep(0.5)
     pytest.fail(f"No scheduled run ended within {PATIENCE:.0f} s.")
+
+
+def test_a_deployment_is_read_as_prefects_own_command_reads_it(monkeypatch):
+    from prefect import flow
+
+    monkeypatch.setenv("WARD", "4b")
+    declared = {
+        "name": "nightly",
+        "entrypoint": "somewhere.nightly",
+        "parameters": {"ward": "{{ $WARD }}"},
+        "schedules": [{"cron": "0 1 * * *", "timezone": "UTC", "active": False}, {"interval": 600}],
+        "work_pool": {"name": "plumbline", "job_variables": {"env": {"WARD": "{{ $WARD }}"}}},
+        "concurrency_limit": 2,
+    }
+
+    @flow
+    def nightly(ward: str): ...
+
+    fields = deployments._fields(declared, nightly)
+    assert fields["parameters"] == {"ward": "4b"}
+    assert fields["job_variables"] == {"env": {"WARD": "4b"}}
+    assert (fields["concurrency_limit"], fields["concurrency_options"]) == (2, None)
+    first, second = fields["schedules"]
+    assert (first.schedule.cron, first.schedule.timezone, first.active) == ("0 1 * * *", "UTC", False)
+    assert second.schedule.interval == timedelta(seconds=600)
+    assert fields["parameter_openapi_schema"]["required"] == ["ward"]
+    with pytest.raises(ServiceError, match=r"prefect\.yaml: nightly has the field 'triggers'; expected some of con"):
+        deployments._fields(declared | {"triggers": []}, nightly)

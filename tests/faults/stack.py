@@ -219,6 +219,7 @@ def stack_in(home: Path, more: Mapping[str, str] | None = None) -> Iterator[Stac
             for name, value in {**stack.environment, **(more or {})}.items():
                 patch.setenv(name, value)
             patch.setattr(deployments, "DEPLOYMENTS", HERE / "deployments.yaml")
+            patch.syspath_prepend(HERE)  # where `up` finds the small study
             before = dict(os.environ)
             try:
                 stack.mend()

@@ -52,7 +52,7 @@ def test_workers_share_the_shards(judged: Installation, recordings: Path, tmp_pa
             rows.append((f"{workers} workers of one thread", printed_seconds(spread, SHARDS, recordings)[0]))
     table = pd.DataFrame(rows, columns=["on", "seconds"]).assign(times=lambda t: alone / t["seconds"])
     print(f"\n{samples:.0f} samples in {shards:.0f} shards\n{table.round(2).to_string(index=False)}")
-    assert table["times"].iloc[1] > 0.8, "one worker is much slower than no cluster"
+    assert table["times"].iloc[1] > 0.7, "one worker is much slower than no cluster"
     assert len(table) < 3 or table["times"].iloc[2] > 1.5, "two workers are hardly faster than one process"
 
 

@@ -67,7 +67,8 @@ class Phantoms:
     def folder(self, setting: Setting) -> Path:
         """Where they lie; the small form has two short subjects."""
         subjects, size = (2, {}) if setting.small else (self.subjects, dict(self.size))
-        folder = _scratch() / f"{self.write.__module__.rpartition('.')[2]}-{subjects}"
+        name = "-".join(map(str, [self.write.__module__.rpartition(".")[2], subjects, *size.values()]))
+        folder = _scratch() / name
         if not folder.exists():
             self.write(folder, subjects=subjects, **size)
         return folder.resolve()
@@ -224,6 +225,8 @@ def _sized_plainly(root: Path) -> Arrays:
 
 
 BEATS = Phantoms(ecg_beats.write_phantom, 4, {"beats_per_class": 400})
+FEW_BEATS = Phantoms(ecg_beats.write_phantom, 2, {"beats_per_class": 30})
+"""neurokit2's own delineator takes a minute for half an hour."""
 NIGHTS = Phantoms(sleep_stages.write_phantom, 1, {"minutes": 480})
 CASES = Phantoms(stroke_lesions.write_phantom, 4, {"side": 192})
 HALF_HOURS, WHOLE_NIGHTS = "4 WFDB records of half an hour", "2 EDF nights of 8 hours"
@@ -235,7 +238,7 @@ ROWS = tuple(
         ("read-wfdb", f"a lead and beats of {HALF_HOURS}", _files(BEATS, _leads, _leads_plainly, WFDB)),
         ("read-edf", f"three channels of {WHOLE_NIGHTS}", _files(NIGHTS, _nights, _nights_plainly, MNE)),
         ("read-nifti", "maps and lesion of 4 NIfTI cases", _files(CASES, _volumes, _volumes_plainly, NIBABEL)),
-        ("cohort-wfdb", f"store of the beats of {HALF_HOURS}", _cohort(BEATS, read_beats, _beats_plainly, WFDB)),
+        ("cohort-wfdb", "store of the beats of 2 short records", _cohort(FEW_BEATS, read_beats, _beats_plainly, WFDB)),
         ("cohort-edf", f"store of the epochs of {WHOLE_NIGHTS}", _cohort(NIGHTS, read_stages, _epochs_plainly, MNE)),
         ("cohort-nifti", "store of 4 cases", _cohort(CASES, read_isles, _sized_plainly, NIBABEL)),
     )

@@ -76,15 +76,20 @@ def apply_deployments(settings: Settings, url: str | None = None) -> None:
 
     That command asks the server half a dozen questions for each, one after the other, and takes four times as long.
     Variables (``{{ $NAME }}``) are read now, those of the pull steps by the worker. Raises ServiceError for a field
-    that only the command knows.
+    that only the command knows, and where Prefect refuses one.
     """
+    from prefect.exceptions import PrefectHTTPStatusError
+
     flows, file = load_flows(), _file()
     with client_of(settings, url) as client:
         flow_ids = {entrypoint: client.create_flow(flow) for entrypoint, flow in flows.items()}
         for declared in file["deployments"]:
             entrypoint = declared["entrypoint"]
             fields = _fields(declared, flows[entrypoint])
-            client.create_deployment(flow_ids[entrypoint], pull_steps=file["pull"], **fields)
+            try:
+                client.create_deployment(flow_ids[entrypoint], pull_steps=file["pull"], **fields)
+            except PrefectHTTPStatusError as error:
+                raise ServiceError(f"{DEPLOYMENTS}: {declared['name']} is refused: {error.response.text}") from error
 
 
 def _fields(declared: dict[str, Any], flow: Flow[..., Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many rows go through a network at once: bounded by memory, by the cache, and found out once."""
+"""How many rows go through a network at once: bounded by memory, by what is quickest, and found out once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Counting(nn.Module):
         return self.wide(inputs).flatten(1)[:, :2]
 
 
-def test_a_processor_takes_no_more_rows_than_its_cache_likes_and_no_more_values_than_fit() -> None:
+def test_a_processor_takes_no_more_rows_than_are_quickest_and_no_more_values_than_fit() -> None:
     assert rows_at_once(torch.empty(5, 1, 216), 512) == QUICKEST_ROWS["cpu"]
     assert rows_at_once(torch.empty(5, 1, 216), 8) == 8
     assert rows_at_once(torch.empty(5, 1, 216), 512, {}) == 512

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,15 @@ class Browser:
 
     def wait_for(self, script: str, seconds: float = 180) -> Any:
         """Waits until ``return <script>`` is truthy in the page and returns it."""
+        from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
 
         run = f"return {script}"
-        return WebDriverWait(self.driver, seconds).until(
-            lambda driver: driver.execute_script(run), f"the page never satisfied: {script}"
-        )
+        try:
+            return WebDriverWait(self.driver, seconds).until(lambda driver: driver.execute_script(run))
+        except TimeoutException:
+            words = self.driver.execute_script("return document.body.innerText")
+            pytest.fail(f"the page never satisfied: {script}\n{self.console_errors()}\n{words}")
 
     def sees(self, words: str, seconds: float = 180) -> None:
         """Waits until the page shows these words."""
@@ -67,6 +71,16 @@ class Browser:
         )
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
+
+    def click_until(self, words: str, script: str, seconds: float = 30, times: int = 6) -> None:
+        """Clicks again while the page does not satisfy ``script``: one that is still being laid out misses clicks."""
+        for _ in range(times - 1):
+            self.click(words)
+            with suppress(pytest.fail.Exception):
+                self.wait_for(script, seconds)
+                return
+        self.click(words)
+        self.wait_for(script, seconds)
 
     def console_errors(self) -> list[str]:
         """What the console holds at level SEVERE since the last call: script errors, failed requests."""

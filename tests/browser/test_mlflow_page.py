@@ -114,7 +114,6 @@ def test_a_person_walks_from_the_experiments_to_a_heatmap(browser, page: str) ->
     for folder in ("heatmaps", "PVC"):
         browser.click(folder)
     name = browser.wait_for("document.body.innerText.match(/\\S+-occlusion_w10\\.png/)?.[0]")
-    browser.click(name)
-    browser.wait_for("[...document.images].some(i => i.naturalWidth > 400)")
+    browser.click_until(name, "[...document.images].some(i => i.naturalWidth > 400)")
     browser.screenshot("mlflow-walk-heatmap", whole_page=False)
     assert f"heatmaps/PVC/{name}" in browser.driver.execute_script("return location.href + document.body.innerText")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import Task
 from pydantic import BaseModel
 
+from .allocator import keep_freed_memory
 from .digests import SHIPPED_PACKAGES, code_digest
 from .errors import PlumblineError, UsageError
 from .publishing.prefect_artifacts import shown_progress
@@ -98,6 +99,7 @@ def _as_done(client: Client, steps: Sequence[Step], reference: BaseModel, units:
 
 def take_steps(unit: int, steps: Sequence[str], kind: str, reference: str) -> None:
     """What a worker does for one unit: each step, by its name, on the reference, read from its JSON."""
+    keep_freed_memory()
     opened = _named(kind).model_validate_json(reference)
     if not opened.folder.is_dir():
         raise PlumblineError(

@@ -14,6 +14,7 @@ import torch
 import typer
 from rich.console import Console
 
+from tasks.allocator import keep_freed_memory
 from tasks.settings import Settings, prepare_environment
 
 from . import growth, service
@@ -39,6 +40,7 @@ def main(
     where results differ, else 0: a missed goal is a result.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()  # as flows do; the peers gain from it as well
     warnings.simplefilter("ignore")
     prepare_environment(Settings())
     where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -13,10 +13,11 @@ from ..protocols import Classifier
 VALUES_AT_ONCE = 2**22
 """Numbers held in the copies of one evaluation; a network's own activations come on top."""
 QUICKEST_ROWS = {"cpu": 32}
-"""Rows of signals with which a device is quickest, by device; of more, the C library gives what layers pass on back to
-the system, which zeroes it anew for the next batch.
+"""Rows of signals with which a device is as quick as with any number, by device.
 
-Against 512 rows each of 32 takes an LSTM of 128 units on 216 steps 0.55 of the time, a sleep network 0.30, ECGNet 0.78.
+Of more, most C libraries give what layers pass on back to the system, which zeroes it anew for the next batch: against
+512 rows each of 32 takes an LSTM of 128 units on 216 steps 0.55 of the time, a sleep network 0.30, ECGNet 0.78. Where
+freed memory is kept, the number is without effect.
 """
 ACTIVATION_BYTES = {"cpu": 200 * 10**6, "cuda": 8 * 10**9}
 """Bytes that a network's activations on the volumes of one evaluation may take, by device."""

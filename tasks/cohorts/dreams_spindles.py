@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .constant import is_constant
 from .edf_files import EdfHeader, check_channels, read_edf_channel, read_edf_header, shown_label
 from .errors import CohortError, UnusableRecording, private
 from .resampling import resampled
@@ -113,7 +114,7 @@ def _read(root: Path, name: str, listed: Subject) -> _Excerpt:
     derivation = _one_derivation(marks)
     signal, rate = _signal(root, name, derivation)
     signal, _ = resampled(signal, rate, RATE)
-    if np.ptp(signal) == 0:
+    if is_constant(signal):
         raise UnusableRecording(f"the channel {shown_label(derivation)} is constant.")
     length = len(signal) // WINDOW * WINDOW
     masks = {expert: mask_of(one, length, RATE).reshape(-1, WINDOW) for expert, one in marks.items()}

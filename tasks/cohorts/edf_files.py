@@ -16,6 +16,7 @@ import mne
 import numpy as np
 from numpy.typing import NDArray
 
+from .constant import is_constant
 from .errors import UnusableRecording, private
 from .resampling import MOST_POINTS, resampled
 
@@ -125,7 +126,9 @@ def _read_together(path: Path, header: EdfHeader, names: Sequence[str]) -> NDArr
     for name, row in zip(names, values, strict=True):
         if not np.isfinite(row).all():
             raise UnusableRecording(f"the channel {shown_label(name)} has values that are not finite.")
-        row *= _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
+        scale = _SCALED_BY_MNE.get(header.units[header.names.index(name)], 1.0)
+        if scale != 1:
+            row *= scale
     return values
 
 
@@ -136,17 +139,19 @@ def read_edf_signals(path: Path, header: EdfHeader, names: tuple[str, ...], rate
     if length * len(names) > MOST_POINTS:
         raise UnusableRecording(f"the recording would be {length} points long; expected {MOST_POINTS} in all at most.")
     rates = {name: header.rates[header.names.index(name)] for name in names}
-    signals = np.empty((len(names), length))
+    rows: dict[str, NDArray[np.float64]] = {}
     for own in dict.fromkeys(rates.values()):
         together = [name for name in names if rates[name] == own]
-        for name, found in zip(together, _read_together(path, header, together), strict=True):
-            values, _ = resampled(found, own, rate)
-            if np.ptp(values) == 0:
+        found = _read_together(path, header, together)
+        for name, values in zip(together, found, strict=True):
+            rows[name], _ = resampled(values, own, rate)
+            if is_constant(rows[name]):
                 raise UnusableRecording(f"the channel {shown_label(name)} is constant.")
-            if len(values) < length:
+            if len(rows[name]) < length:
                 raise UnusableRecording(f"the channel {shown_label(name)} is shorter than the recording.")
-            signals[names.index(name)] = values[:length]
-    return signals
+        if len(together) == len(names) and own == rate:
+            return found[:, :length]  # a night of several channels is not copied
+    return np.stack([rows[name][:length] for name in names])
 
 
 def read_edf_marks(path: Path) -> list[Mark]:

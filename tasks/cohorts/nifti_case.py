@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .constant import is_constant
 from .errors import UnusableRecording
 from .nifti_files import NiftiVolume, check_same_grid, mask_of, read_nifti
 
@@ -52,7 +53,7 @@ def read_maps(root: Path, files: Mapping[str, str], maps: Sequence[str]) -> Case
     for row, name in zip(signals, maps, strict=True):
         volume = reference if name == maps[0] else read_nifti(root, files[name])
         check_same_grid(volume, reference)
-        if np.ptp(volume.values) == 0:
+        if is_constant(volume.values):
             raise UnusableRecording(f"the map {name} is constant.")
         row[:] = volume.values
     return Case(signals, reference, _truth(root, files, reference))

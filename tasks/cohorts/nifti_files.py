@@ -99,11 +99,10 @@ def check_same_grid(volume: NiftiVolume, other: NiftiVolume) -> None:
 
 def mask_of(volume: NiftiVolume) -> NDArray[np.bool_]:
     """The mask (depth, height, width) of a file of labels; refused unless it holds 0, 1 and some 1."""
-    labels = np.unique(volume.values)
-    strange = labels[(labels != 0) & (labels != 1)]
-    if len(strange):
-        raise UnusableRecording(f"{private(volume.name)} has the label {strange[0]:g}; expected only 0 and 1.")
     mask: NDArray[np.bool_] = volume.values == 1
+    strange = volume.values[~mask & (volume.values != 0)]
+    if len(strange):
+        raise UnusableRecording(f"{private(volume.name)} has the label {strange.min():g}; expected only 0 and 1.")
     if not mask.any():
         raise UnusableRecording(f"{private(volume.name)} marks no voxel; expected a lesion.")
     return mask

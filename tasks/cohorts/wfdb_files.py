@@ -14,6 +14,7 @@ import numpy as np
 import wfdb
 from numpy.typing import NDArray
 
+from .constant import is_constant
 from .errors import CohortError, UnusableRecording, private
 from .leads import shown_channel
 
@@ -165,7 +166,7 @@ def read_lead(root: Path, record: str, header: Any, channel: int) -> NDArray[np.
         raise UnusableRecording(
             f"lead {shown_channel(header.sig_name[channel])} has {undefined} undefined values (NaN)."
         )
-    if np.ptp(signal) == 0:
+    if is_constant(signal):
         raise UnusableRecording(f"lead {shown_channel(header.sig_name[channel])} is flat.")
     return signal
 
@@ -200,7 +201,7 @@ def read_marks(root: Path, record: str, extension: str, rate: float, length: int
         read = wfdb.rdann(str(root / record), extension)
         marks = Marks(
             samples=np.asarray(read.sample, dtype=np.int64),
-            symbols=[str(symbol) for symbol in read.symbol],
+            symbols=list(map(str, read.symbol)),
             signals=np.asarray(read.chan, dtype=np.int64),
             notes=[note.rstrip("\0") for note in read.aux_note],
         )

@@ -57,11 +57,12 @@ def test_infidelity(model: nn.Module, inputs: Tensor, scaled: bool) -> None:
 def test_max_sensitivity(model: nn.Module, inputs: Tensor) -> None:
     shifts = random_shifts(SEEDS, NUMBER, 0.2, like=inputs)
 
-    def explain(moved: Tensor) -> Tensor:
-        return _gradient(model, moved, TARGETS.repeat_interleave(len(moved) // SAMPLES))
+    def explain(moved: Tensor, samples: Tensor) -> Tensor:
+        return _gradient(model, moved, TARGETS[samples])
 
     def explain_tuples(moved: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (explain(moved[0] if isinstance(moved, tuple) else moved),)
+        rows = moved[0] if isinstance(moved, tuple) else moved
+        return (explain(rows, torch.arange(SAMPLES).repeat_interleave(len(rows) // SAMPLES)),)
 
     theirs = captum_sensitivity_max(
         explain_tuples,
@@ -69,5 +70,5 @@ def test_max_sensitivity(model: nn.Module, inputs: Tensor) -> None:
         perturb_func=lambda repeated: repeated + shifts.flatten(0, 1),
         n_perturb_samples=NUMBER,
     )
-    ours = max_sensitivity(explain, inputs, explain(inputs), shifts)
+    ours = max_sensitivity(explain, inputs, explain(inputs, torch.arange(SAMPLES)), shifts)
     torch.testing.assert_close(ours, theirs.detach())

@@ -6,7 +6,7 @@ Fong & Vedaldi (2017); for a recurrent network on signals Vijayarangan et al. (2
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, cast, get_args
@@ -31,8 +31,8 @@ SPARSITY, SMOOTHNESS = 1.0, 0.1
 """Weights of the corrected form's mean |m| and TV(m)."""
 ROWS_AT_ONCE = 96
 """Masks learned together, at most: more take memory and, on a CPU, no less time each."""
-QUICKEST_ROWS = {"cpu": ROWS_AT_ONCE}
-"""As in `memory`; the steps of a descent are many and small, so that fewer masks take more time each."""
+ANY_NUMBER: Mapping[str, int] = {}
+"""In place of `memory.QUICKEST_VALUES`; a descent's steps are many and small: fewer masks take more time each."""
 
 _NAME = re.compile(r"learned_mask(_margin)?(?:_v([^_]+?))?(?:_n([1-9]\d*))?(?:_r([1-9]\d*))?(-paper)?")
 
@@ -131,7 +131,7 @@ class LearnedMask:
         with those of others; no term of one mask's objective holds another's. Of a mean of members the mask is
         learned on the mean.
         """
-        together = max(1, rows_through(model, inputs, ROWS_AT_ONCE, QUICKEST_ROWS) // len(self._starts()))
+        together = max(1, rows_through(model, inputs, ROWS_AT_ONCE, ANY_NUMBER) // len(self._starts()))
         with differentiable(model):
             found = [
                 self._learned(model, inputs[part].detach().clone(), targets[part].clone())

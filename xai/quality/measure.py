@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import pandas as pd
 import torch
@@ -202,7 +202,10 @@ def _infidelity(case: _Case) -> Iterator[Row]:
 def _stability(case: _Case) -> Iterator[Row]:
     shifts = random_shifts(case.seeds, case.plan.draws, case.plan.radius, like=case.inputs)
     for name, attributions in case.attributions.items():
-        explain = partial(_explain, case, name, case.model, case.targets)
+
+        def explain(inputs: Tensor, samples: Tensor, name: str = name) -> Tensor:
+            return _explain(case, name, case.model, inputs, case.targets[samples], case.seeds[samples])
+
         yield name, "max_sensitivity", "", max_sensitivity(explain, case.inputs, attributions, shifts)
 
 
@@ -212,12 +215,12 @@ def _randomisation(case: _Case) -> Iterator[Row]:
     others = other_classes(case.seeds, case.targets, classes)
     for name, attributions in case.attributions.items():
         values = randomisation_metrics(
-            lambda network, name=name: _explain(case, name, network, case.targets, case.inputs),  # type: ignore[misc]
+            lambda network, name=name: _explain(case, name, network, case.inputs, case.targets, case.seeds),  # type: ignore[misc]
             case.model,
             attributions,
             case.plan.randomisation_seed,
         )
-        other = _explain(case, name, case.model, others, case.inputs)
+        other = _explain(case, name, case.model, case.inputs, others, case.seeds)
         values["random_logit"] = rank_correlation(attributions, other)
         for metric, value in values.items():
             yield name, metric, "", value
@@ -248,14 +251,14 @@ _GROUPS: dict[Group, Callable[[_Case], Iterable[Row]]] = {
 }
 
 
-def _explain(case: _Case, name: str, model: nn.Module, targets: Tensor, inputs: Tensor) -> Tensor:
+def _explain(case: _Case, name: str, model: nn.Module, inputs: Tensor, targets: Tensor, seeds: Tensor) -> Tensor:
     return attribute(
         case.explainers[name],
         model,
         inputs,
         targets,
         score=case.score,
-        seeds=case.seeds,
+        seeds=seeds,
         batch_size=case.batch_size,
     )
 

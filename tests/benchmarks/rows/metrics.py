@@ -188,15 +188,15 @@ def _infidelity(setting: Setting) -> Case:
 def _sensitivity(setting: Setting) -> Case:
     judged = Judged.beats(setting, 16)
     shifts = random_shifts(judged.seeds, DRAWS, RADIUS, like=judged.inputs)
+    each = torch.arange(len(judged.inputs), device=judged.inputs.device)
 
-    def explain(inputs: Tensor) -> Tensor:
-        often = len(inputs) // len(judged.inputs)
-        targets, seeds = judged.targets.repeat_interleave(often), judged.seeds.repeat_interleave(often)
-        return Gradient().attribute(judged.model, inputs, targets, seeds=seeds)
+    def explain(inputs: Tensor, samples: Tensor) -> Tensor:
+        return Gradient().attribute(judged.model, inputs, judged.targets[samples], seeds=judged.seeds[samples])
 
     def explain_tuples(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        rows = inputs[0] if isinstance(inputs, tuple) else inputs
         with differentiable(judged.model):
-            return (explain(inputs[0] if isinstance(inputs, tuple) else inputs),)
+            return (explain(rows, each.repeat_interleave(len(rows) // len(each))),)
 
     def theirs() -> Results:
         moved = shifts.flatten(0, 1)
@@ -207,7 +207,8 @@ def _sensitivity(setting: Setting) -> Case:
         ]
 
     return Case(
-        lambda: [max_sensitivity(explain, judged.inputs, explain(judged.inputs), shifts)], {"captum": {"": theirs}}
+        lambda: [max_sensitivity(explain, judged.inputs, explain(judged.inputs, each), shifts)],
+        {"captum": {"": theirs}},
     )
 
 

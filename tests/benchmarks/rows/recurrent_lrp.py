@@ -108,8 +108,8 @@ def _build(setting: Setting) -> Case:
     products = NumpyForm(model, by_products, sum_by_products)
     return Case(
         ours,
-        {"numpy loop": {"": lambda: loop(messages)}, "numpy loop, lean": {"": lambda: loop(products)}},
-        parts=dict.fromkeys(("numpy loop", "numpy loop, lean"), looped / len(beats)),
+        {"numpy loop": {"": lambda: loop(messages)}, "lean numpy loop": {"": lambda: loop(products)}},
+        parts=dict.fromkeys(("numpy loop", "lean numpy loop"), looped / len(beats)),
     )
 
 

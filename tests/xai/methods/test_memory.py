@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xai.methods import memory
-from xai.methods.memory import QUICKEST_ROWS, VALUES_AT_ONCE, rows_at_once, rows_through
+from xai.methods.memory import FEWEST_ROWS, QUICKEST_VALUES, VALUES_AT_ONCE, rows_at_once, rows_through
 
 
 class Counting(nn.Module):
@@ -25,7 +25,8 @@ class Counting(nn.Module):
 
 
 def test_a_processor_takes_no_more_rows_than_are_quickest_and_no_more_values_than_fit() -> None:
-    assert rows_at_once(torch.empty(5, 1, 216), 512) == QUICKEST_ROWS["cpu"]
+    assert rows_at_once(torch.empty(5, 1, 216), 512) == QUICKEST_VALUES["cpu"] // 216 == 151
+    assert rows_at_once(torch.empty(5, 3, 3000), 512) == FEWEST_ROWS
     assert rows_at_once(torch.empty(5, 1, 216), 8) == 8
     assert rows_at_once(torch.empty(5, 1, 216), 512, {}) == 512
     assert rows_at_once(torch.empty(1, 1, VALUES_AT_ONCE // 3), 512) == 3
@@ -42,7 +43,7 @@ def test_a_volume_is_run_once_for_each_form_to_find_how_far_a_network_widens_it(
     assert model.runs == 1
     assert rows_through(model, inputs[..., :3], 512) == 6
     assert model.runs == 2
-    assert rows_through(model, torch.zeros(2, 1, 30), 512) == QUICKEST_ROWS["cpu"]
+    assert rows_through(model, torch.zeros(2, 1, 30), 512) == 512
     assert model.runs == 2, "a signal is not run"
 
 

@@ -24,29 +24,33 @@ class LayerTrace:
     forget_gate: Tensor
     candidate: Tensor
     candidate_total: Tensor
-    output_gate: Tensor
     cell: Tensor
     hidden: Tensor
     weight_input: Tensor
     weight_hidden: Tensor
     bias: Tensor
 
+    @property
+    def output_gate(self) -> Tensor:
+        """Worked out whenever it is asked for, because relevance does not ask."""
+        last = slice(3 * self.hidden.shape[2], None)
+        return _totals(self.inputs, self.hidden, self.weight_input, self.weight_hidden, self.bias, last).sigmoid()
+
 
 def trace_layer(layer: nn.LSTM, inputs: Tensor) -> LayerTrace:
     """The trace of a one-directional layer on ``inputs (sample, time, feature)``; no gradient is kept.
 
-    The fused kernel gives the outputs; one product then gives all gates, because they depend on nothing
+    The fused kernel gives the outputs; one product then gives the gates, because they depend on nothing
     but the inputs and the outputs of the step before.
     """
+    weight_input, weight_hidden, *biases = (weight.detach() for weight in layer.all_weights[0])
+    bias = biases[0] + biases[1]
     with torch.no_grad():
         hidden = layer(inputs)[0]
-        before = torch.cat([torch.zeros_like(hidden[:, :1]), hidden[:, :-1]], dim=1)
-        weight_input, weight_hidden, first_bias, second_bias = layer.all_weights[0]
-        weights = torch.cat([weight_input, weight_hidden], dim=1)
-        gates = linear(torch.cat([inputs, before], dim=2), weights, first_bias + second_bias)
-        input_gate, forget_gate, candidate_total, output_gate = gates.chunk(4, dim=2)
-        input_gate, forget_gate, output_gate = input_gate.sigmoid(), forget_gate.sigmoid(), output_gate.sigmoid()
-        candidate = candidate_total.tanh()
+        cells_gates = slice(3 * hidden.shape[2])
+        totals = _totals(inputs, hidden, weight_input, weight_hidden, bias, cells_gates)
+        input_total, forget_total, candidate_total = totals.chunk(3, dim=2)
+        input_gate, forget_gate, candidate = input_total.sigmoid(), forget_total.sigmoid(), candidate_total.tanh()
         cell = _cells(forget_gate, input_gate * candidate)
     return LayerTrace(
         inputs=inputs,
@@ -54,13 +58,21 @@ def trace_layer(layer: nn.LSTM, inputs: Tensor) -> LayerTrace:
         forget_gate=forget_gate,
         candidate=candidate,
         candidate_total=candidate_total,
-        output_gate=output_gate,
         cell=cell,
         hidden=hidden,
-        weight_input=weight_input.detach(),
-        weight_hidden=weight_hidden.detach(),
-        bias=(first_bias + second_bias).detach(),
+        weight_input=weight_input,
+        weight_hidden=weight_hidden,
+        bias=bias,
     )
+
+
+def _totals(
+    inputs: Tensor, hidden: Tensor, weight_input: Tensor, weight_hidden: Tensor, bias: Tensor, rows: slice
+) -> Tensor:
+    """What some gates, ``rows`` of the weights, are before their sigmoid or tanh: ``(sample, time, row)``."""
+    before = torch.cat([torch.zeros_like(hidden[:, :1]), hidden[:, :-1]], dim=1)
+    weights = torch.cat([weight_input[rows], weight_hidden[rows]], dim=1)
+    return linear(torch.cat([inputs, before], dim=2), weights, bias[rows])
 
 
 def _cells(kept: Tensor, added: Tensor) -> Tensor:

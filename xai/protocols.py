@@ -104,12 +104,16 @@ class LayerTrace(Protocol):
     forget_gate: Tensor
     candidate: Tensor
     candidate_total: Tensor
-    output_gate: Tensor
     cell: Tensor
     hidden: Tensor
     weight_input: Tensor
     weight_hidden: Tensor
     bias: Tensor
+
+    @property
+    def output_gate(self) -> Tensor:
+        """As above; relevance does not ask for it."""
+        ...
 
 
 @runtime_checkable

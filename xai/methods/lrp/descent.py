@@ -20,8 +20,8 @@ It must be differentiable; a `ScoreOperator` is one, the sum of a segmentation m
 SCORE = "score"
 """What stands above the network, in accounts and for filters."""
 
-VALUES_AT_ONCE = {"cpu": 2**21, "cuda": 2**27}
-"""Values of one layer held at once, at most, for all samples and rules, by device: a CPU has its cache."""
+VALUES_AT_ONCE = {"cpu": 2**23, "cuda": 2**27}
+"""Values of one layer held at once, at most, for all samples and rules, by device."""
 
 
 @dataclass(frozen=True)

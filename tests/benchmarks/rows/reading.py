@@ -2,8 +2,8 @@
 
 ``read-*``: from files to arrays, in the project's way, every file checked before it is believed. ``cohort-*``: from
 files to a store in chunks that jobs read: signals, labels and, of beats, the waves of each, which the plain loop has
-from neurokit2's delineator; they differ and are timed only. Ours also tells evidence, pseudonyms and a digest. The
-recordings are phantoms as long and as large as the real ones, written once.
+from neurokit2's delineator, of cases the volumes in full; these are timed only. Ours also tells evidence, pseudonyms
+and a digest. The recordings are phantoms as long and as large as the real ones, written once.
 """
 
 from __future__ import annotations
@@ -215,13 +215,13 @@ def _volume(case: Path, pattern: str) -> NDArray[Any]:
 
 
 def _sized_plainly(root: Path) -> Arrays:
-    """Maps of every case on the grid of the study, by the nearest voxel; its label."""
-    arrays = _volumes_plainly(root)[::2]
+    """Maps of every case on the grid of the study, by the nearest voxel; its label; maps and lesions as they were."""
+    arrays = _volumes_plainly(root)
     sized = []
-    for maps in arrays:
+    for maps in arrays[::2]:
         places = [(2 * np.arange(new) + 1) * old // (2 * new) for old, new in zip(maps.shape[1:], SIZE, strict=True)]
         sized.append(maps[np.ix_(np.arange(len(maps)), *places)])
-    return [np.stack(sized), np.ones(len(sized), dtype=np.int64)]
+    return [np.stack(sized), np.ones(len(sized), dtype=np.int64), *arrays]
 
 
 BEATS = Phantoms(ecg_beats.write_phantom, 4, {"beats_per_class": 400})

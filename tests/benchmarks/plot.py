@@ -26,8 +26,9 @@ def draw(outcomes: Sequence[Outcome], machine: str, file: Path) -> None:
         axes.plot(one.ratio, place, "o", color=colour, markersize=6)
         if one.goal != NEVER_SLOWER:
             axes.plot(one.goal, place, "|", color=GOAL, markersize=13, markeredgewidth=2)
+        beside = max(one.ratio_high, one.goal if one.goal < 2 * one.ratio_high else 0)  # no mark through the number
         axes.annotate(
-            f"{one.ratio:.3g}", (one.ratio_high, place), xytext=(8, 0), textcoords="offset points", va="center",
+            f"{one.ratio:.3g}", (beside, place), xytext=(8, 0), textcoords="offset points", va="center",
             fontsize=8, color=colour,
         )  # fmt: skip
     axes.axvline(1, color="0.6", linewidth=1, zorder=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 import pytest
@@ -14,6 +15,8 @@ from benchmarks.row import Row, Setting
 from benchmarks.rows import ROWS
 
 SMALL = Setting(dtype=torch.float64, small=True)
+METRIC_NAME = re.compile(r"[\w\-. :/]+")
+"""What MLflow takes."""
 GOALS = {
     "occlusion-L": {"captum": 2}, "occlusion-S": {"captum": 15}, "occlusion-E": {"captum": 1.6},
     "occlusion-CAM": {"captum": 5}, "prefix-scores": {"a run per prefix": 95},
@@ -30,6 +33,7 @@ def test_contenders_find_the_same_and_ours_does_no_more_work(row: Row) -> None:
         ours, operations = counted(case.ours)
         compared = 0
         for name, runs in case.peers.items():
+            assert METRIC_NAME.fullmatch(f"ratio/{row.name}/{name}")
             theirs, their_operations = counted(next(iter(runs.values())))
             difference = largest_difference(ours, theirs)
             if difference is not None:
@@ -53,8 +57,8 @@ def test_the_operations_of_a_recurrent_rule_are_no_more_than_those_of_the_equati
     beats, steps, units = 3, 20, 16
     forward = 2 * beats * steps * 4 * units * (1 + units)
     down = 2 * beats * steps * units * (1 + units)
-    # the gates are recovered by one more product
-    assert forward + down < counted(row.build(SMALL).ours)[1] <= 2 * forward + down
+    # three of the four gates are recovered by one more product
+    assert forward + down < counted(row.build(SMALL).ours)[1] <= forward + 3 * forward // 4 + down
 
 
 def test_operations_of_a_fused_layer_are_counted_as_those_of_its_products() -> None:

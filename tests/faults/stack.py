@@ -26,7 +26,7 @@ from sqlalchemy import create_engine, text
 from support import free_port
 
 from tasks.service import deployments, down, lifecycle, up
-from tasks.service.processes import members
+from tasks.service.processes import ServerProcess, members
 from tasks.service.record import MLFLOW, PREFECT, WORKER, read_record
 from tasks.settings import CHECKOUT, Settings
 
@@ -37,6 +37,8 @@ HERE = Path(__file__).resolve().parent
 DATABASES = ("ledger", "mlflow", "prefect")
 POSTGRES, FLOW, HOST, TERMINATED = "postgres", "flow", "host", "worker by SIGTERM"
 VICTIMS = (FLOW, WORKER, TERMINATED, HOST, MLFLOW, PREFECT, POSTGRES)
+STOPPED_WITHIN = 60
+"""Seconds: TimeoutStopSec of the units in deploy/systemd."""
 
 
 class PostgresServer:
@@ -130,7 +132,7 @@ class Stack:
         process = read_record(self.settings).processes[victim if victim in (MLFLOW, PREFECT) else WORKER]
         leader = process.leader
         if victim == TERMINATED:
-            return _terminate(leader)
+            return _terminate(process)
         chosen = members(process)
         if victim == FLOW:
             chosen = [each for each in chosen if each != leader]
@@ -259,9 +261,13 @@ def _kill(process: psutil.Process) -> bool:
     return True
 
 
-def _terminate(process: psutil.Process | None) -> int:
-    if process is None:
+def _terminate(process: ServerProcess) -> int:
+    """SIGTERM to the first, and to all that is left when the time of deploy/systemd's units is over, SIGKILL."""
+    if process.leader is None:
         return 0
-    process.terminate()
-    process.wait(120)
+    process.leader.terminate()
+    try:
+        process.leader.wait(STOPPED_WITHIN)
+    except psutil.TimeoutExpired:
+        return sum(_kill(each) for each in members(process))
     return 1

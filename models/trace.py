@@ -47,8 +47,8 @@ def trace_layer(layer: nn.LSTM, inputs: Tensor) -> LayerTrace:
     bias = biases[0] + biases[1]
     with torch.no_grad():
         hidden = layer(inputs)[0]
-        cells_gates = slice(3 * hidden.shape[2])
-        totals = _totals(inputs, hidden, weight_input, weight_hidden, bias, cells_gates)
+        first_three = slice(3 * hidden.shape[2])
+        totals = _totals(inputs, hidden, weight_input, weight_hidden, bias, first_three)
         input_total, forget_total, candidate_total = totals.chunk(3, dim=2)
         input_gate, forget_gate, candidate = input_total.sigmoid(), forget_total.sigmoid(), candidate_total.tanh()
         cell = _cells(forget_gate, input_gate * candidate)

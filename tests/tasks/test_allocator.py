@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library has no mallopt")
+
 TAKE_AND_GIVE_BACK = """
-import resource, sys
+import resource
 if {keep}:
     from tasks.allocator import keep_freed_memory
     keep_freed_memory()
-import torch
+import {imported}
 def take():
     torch.ones(16 * 2**20, dtype=torch.float32)  # 64 MiB: 16,384 pages
 for _ in range(20):  # the heap grows to its size
@@ -26,12 +28,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 PAGES = 16 * 2**20 * 4 // 4096
 
 
-def _faults(*, keep: bool) -> int:
-    program = TAKE_AND_GIVE_BACK.format(keep=keep)
+def _faults(*, keep: bool, imported: str = "torch") -> int:
+    program = TAKE_AND_GIVE_BACK.format(keep=keep, imported=imported)
     return int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library has no mallopt")
 def test_a_block_is_zeroed_once_and_not_at_every_use() -> None:
     given_back, kept = _faults(keep=False), _faults(keep=True)
     if given_back < PAGES:
@@ -40,6 +41,4 @@ def test_a_block_is_zeroed_once_and_not_at_every_use() -> None:
 
 
 def test_every_flow_keeps_freed_memory() -> None:
-    program = TAKE_AND_GIVE_BACK.format(keep=False).replace("import torch\n", "import torch, flows\n", 1)
-    faults = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
-    assert faults < PAGES
+    assert _faults(keep=False, imported="torch, flows") < PAGES

@@ -16,7 +16,7 @@ QUICKEST_VALUES = {"cpu": 2**15}
 """Numbers in the signals with which a device is as quick as with more, by device: 151 beats of 216 points.
 
 Of more, most C libraries give what layers pass on back to the system, which zeroes it anew for the next batch: a
-sleep network takes 1.4 ms an epoch by 16 epochs at once and 4.6 ms by 512. Where freed memory is kept, 1.3 and 1.4.
+sleep network takes 1.3 ms an epoch by 7 epochs at once and 4.6 ms by 512. Where freed memory is kept, 1.4 by 512.
 """
 FEWEST_ROWS = 8
 """Of signals, however long: with fewer, what a layer costs by itself is felt."""
